@@ -46,7 +46,9 @@ pub enum NameError {
         rule: ReleaseRule,
     },
     /// A name in release form in a project whose names are not.
-    #[error("migration name \"{name}\" is in release form, but the project's naming is \"{naming}\"")]
+    #[error(
+        "migration name \"{name}\" is in release form, but the project's naming is \"{naming}\""
+    )]
     Mixing {
         /// The name as it was given.
         name: String,

@@ -1,7 +1,7 @@
 //! Finding the directives.
 
-use super::error::DirectiveError;
 use super::Directives;
+use super::error::DirectiveError;
 
 /// The head of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -68,11 +68,15 @@ impl SectionError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            SectionError::Repeated { .. } => "write one migration a file, with one up and one down section",
+            SectionError::Repeated { .. } => {
+                "write one migration a file, with one up and one down section"
+            }
             SectionError::DownFirst { .. } => "put the up section first",
             SectionError::StatementBeforeUp { .. } => "move the statement below \"-- migrate:up\"",
             SectionError::TwoDowns { .. } => "keep one of them",
-            SectionError::MarkerInDown { .. } => "keep up and down in one file with markers, or in two without",
+            SectionError::MarkerInDown { .. } => {
+                "keep up and down in one file with markers, or in two without"
+            }
             SectionError::BadOption { .. } => "write transaction:false or transaction:true",
         }
         .to_owned()
@@ -146,7 +150,9 @@ impl TextError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            TextError::NotUtf8 { utf16: true, .. } => "save the file as UTF-8; it looks like UTF-16".to_owned(),
+            TextError::NotUtf8 { utf16: true, .. } => {
+                "save the file as UTF-8; it looks like UTF-16".to_owned()
+            }
             TextError::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
             TextError::EmptyUp => "write at least one statement; SELECT 1 does nothing".to_owned(),
             TextError::Directive { source, .. } => source.hint(),

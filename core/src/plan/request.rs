@@ -168,7 +168,8 @@ impl PlanError {
                 "CALL belay.migrate_to('@none') reverts everything".to_owned()
             }
             PlanError::EmptyTarget => {
-                "name a migration; '@none' as the target of migrate_to reverts everything".to_owned()
+                "name a migration; '@none' as the target of migrate_to reverts everything"
+                    .to_owned()
             }
             PlanError::NoSteps => "pass steps => 1 or more".to_owned(),
             PlanError::NoReleases { .. } => {

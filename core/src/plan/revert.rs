@@ -1,7 +1,7 @@
 //! Going down, and redoing.
+use super::Plan;
 use super::facts::Facts;
 use super::request::PlanError;
-use super::Plan;
 
 pub(super) fn plan_down(_steps: u32, _facts: &Facts) -> Result<Plan, PlanError> {
     Ok(Plan::default())

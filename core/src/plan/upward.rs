@@ -1,9 +1,9 @@
 //! Going up.
 use semver::Version;
 
+use super::Plan;
 use super::facts::Facts;
 use super::request::PlanError;
-use super::Plan;
 use crate::naming::Phase;
 
 /// What narrows an up.

@@ -215,7 +215,11 @@ fn number(bytes: &[u8], start: usize) -> Scanned {
     }
     if let Some(b'e' | b'E') = bytes.get(at) {
         let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        if bytes.get(at + 1 + sign).copied().is_some_and(class::is_digit) {
+        if bytes
+            .get(at + 1 + sign)
+            .copied()
+            .is_some_and(class::is_digit)
+        {
             at = run(bytes, at + 1 + sign, class::is_digit_or_underscore);
         }
     }
