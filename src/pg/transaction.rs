@@ -81,8 +81,8 @@ pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Aborts the transaction and begins the next.
-fn restart() {
+/// Aborts the transaction, whatever its state, and begins the next. Top level only.
+pub fn restart() {
     // SAFETY: at top level the only portal that outlives the abort is the CALL's own, which
     // is active and left alone, as after ROLLBACK in a procedure.
     unsafe {
