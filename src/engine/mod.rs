@@ -4,7 +4,7 @@ pub mod call;
 mod contention;
 mod leftovers;
 mod per_run;
-mod place;
+pub mod place;
 pub mod planning;
 mod run;
 mod statements;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Failure;
+use crate::error::{Failure, ServerError};
 use crate::ledger::step::{Attempt, Place};
 
 /// How much SQL an error quotes at most, in bytes on each side of the position.
@@ -39,8 +39,14 @@ pub fn mark(failure: &mut Failure, attempt: &Attempt<'_>, place: Place, sql: &st
 }
 
 fn point_into(failure: &mut Failure, sql: &str) {
-    let Failure::Server(error) = failure else { return };
-    let position = std::mem::take(&mut error.cursor_position);
+    if let Failure::Server(error) = failure {
+        let position = std::mem::take(&mut error.cursor_position);
+        quote_position(error, position, sql);
+    }
+}
+
+/// Quotes the SQL around a position (in characters, from 1) in the error.
+pub fn quote_position(error: &mut ServerError, position: i32, sql: &str) {
     if position <= 0 || error.internal_query.is_some() {
         return;
     }

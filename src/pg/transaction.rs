@@ -23,9 +23,8 @@ pub enum Mode {
 
 /// Reads the mode from the call.
 ///
-/// # Safety
 /// `fcinfo` is the one the server called with.
-pub unsafe fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
+pub fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
     // SAFETY: for CALL the server sets `context` to a CallContext node; for SELECT to NULL.
     unsafe {
         let context = (*fcinfo).context;
