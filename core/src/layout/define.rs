@@ -162,7 +162,7 @@ fn check_own_name(definition: &Definition) -> Result<(), TextError> {
 fn at_line(source: DirectiveError, first_line: u32) -> TextError {
     TextError::Directive {
         line: first_line.saturating_add(source.line()).saturating_sub(1),
-        source,
+        source: Box::new(source),
     }
 }
 

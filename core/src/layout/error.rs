@@ -103,8 +103,8 @@ pub enum TextError {
     /// A directive, or the SQL itself, is wrong.
     #[error("{source}")]
     Directive {
-        /// What is wrong; its own line counts from the start of the text.
-        source: DirectiveError,
+        /// What is wrong; its own line counts from the start of the text. Boxed, for errors travel by value.
+        source: Box<DirectiveError>,
         /// The line.
         line: u32,
     },
