@@ -4,7 +4,7 @@ use super::error::DirectiveError;
 use super::native::sqlx_marker;
 use super::{Directives, value};
 use crate::sql::lexer::Piece;
-use crate::sql::{Lexer, line_of};
+use crate::sql::{Lexer, blank_restrict_lines, line_of};
 
 pub(crate) const TRANSACTION: &str = "transaction";
 const REQUIRES: &str = "requires";
@@ -104,6 +104,8 @@ impl Head {
 
 /// Reads a text to its end: its directives, whether it says anything, and whether it is SQL at all.
 pub(crate) fn read_head(sql: &str) -> Result<Head, DirectiveError> {
+    let blanked = blank_restrict_lines(sql);
+    let sql: &str = &blanked;
     let mut head = Head::default();
     let mut lexer = Lexer::new(sql);
     while let Some(piece) = lexer.next_piece() {

@@ -110,6 +110,8 @@ struct RevertRules<'a> {
     chosen: HashSet<&'a str>,
     /// For each chosen name the applied migrations that require it.
     requirers: HashMap<&'a str, Vec<&'a str>>,
+    /// For each half of an indivisible pair the other halves, with the steps that take both.
+    pairs: HashMap<&'a str, Vec<(&'a str, u32)>>,
     /// For each step what sorts last of all that is still applied after it.
     newest_after: Vec<Option<(&'a str, &'a [u8])>>,
 }
@@ -123,9 +125,17 @@ impl<'a> RevertRules<'a> {
                 requirers.entry(name).or_default().push(requirer);
             }
         }
+        let mut pairs: HashMap<&str, Vec<(&str, u32)>> = HashMap::new();
+        for pair in &facts.applied_indivisible {
+            let (name, partner) = (pair.name.as_str(), pair.partner.as_str());
+            let both = pair.steps_for_both;
+            pairs.entry(name).or_default().push((partner, both));
+            pairs.entry(partner).or_default().push((name, both));
+        }
         RevertRules {
             facts,
             requirers,
+            pairs,
             newest_after: newest_after(chosen, &names, facts),
             chosen: names,
         }
@@ -154,18 +164,13 @@ impl<'a> RevertRules<'a> {
     }
 
     fn split_pair(&self, entry: &Entry) -> Option<Obstacle> {
-        self.facts.applied_indivisible.iter().find_map(|pair| {
-            let partner = if pair.name == entry.name {
-                &pair.partner
-            } else if pair.partner == entry.name {
-                &pair.name
-            } else {
-                return None;
-            };
-            (!self.chosen.contains(partner.as_str())).then(|| Obstacle::SplitsPair {
-                partner: partner.clone(),
-                steps_needed: pair.steps_for_both,
-            })
+        let pairs = self.pairs.get(entry.name.as_str())?;
+        let (partner, steps_needed) = pairs
+            .iter()
+            .find(|(partner, _)| !self.chosen.contains(partner))?;
+        Some(Obstacle::SplitsPair {
+            partner: (*partner).to_owned(),
+            steps_needed: *steps_needed,
         })
     }
 
