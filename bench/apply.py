@@ -45,14 +45,18 @@ def comparisons(with_belay):
     return [*(belay if with_belay else []), ("bare", "psql")]
 
 
-def one_after_another(server, migrations, rounds, with_belay, progress):
-    """Each side in a fresh database, `rounds` times A B A B; {(side, side): [(run, run), ...]}."""
+def one_after_another(server, migrations, rounds, with_belay, progress, pin=False):
+    """Each side in a fresh database, `rounds` times A B A B; {(side, side): [(run, run), ...]}.
+
+    With `pin` the backend has a core to itself and the client runs on another, as with a client on another machine.
+    """
     runs = {name: [] for name in sides(migrations, with_belay)}
     for number in range(rounds):
         progress(f"{migrations.count} migrations, round {number + 1} of {rounds}")
         for side in sides(migrations, with_belay).values():
             database = server.fresh_database(f"belay_bench_{side.name}", side.setup)
-            runs[side.name].append(server.run_script(side.script, database))
+            run = server.run_pinned([(side.script, database)])[0] if pin else server.run_script(side.script, database)
+            runs[side.name].append(run)
             server.drop_database(database)
     return {(a, b): list(zip(runs[a], runs[b], strict=True)) for a, b in comparisons(with_belay)}
 
@@ -66,7 +70,7 @@ def side_by_side(server, migrations, rounds, with_belay, progress):
         for pair, samples in runs.items():
             jobs = [(all_sides[name].script, server.fresh_database(f"belay_bench_{name}", all_sides[name].setup))
                     for name in pair]
-            samples.append(tuple(server.run_side_by_side(jobs)))
+            samples.append(tuple(server.run_pinned(jobs)))
             for _, database in jobs:
                 server.drop_database(database)
     return runs

@@ -26,7 +26,8 @@ def nothing_pending(server, small, large, pairs):
     """`migrate_up` with nothing to do: in a session that did it before, and as the first call of a new session."""
     warm, cold = [], []
     with Session(server, small.database) as few, Session(server, large.database) as many:
-        few.time(UP), many.time(UP)
+        few.time(UP)
+        many.time(UP)
         for _ in range(pairs):
             warm.append((few.time(UP).wall, many.time(UP).wall))
     for _ in range(pairs):
@@ -46,7 +47,8 @@ def first_call(server, database):
 def status(server, middle, large, pairs):
     samples = []
     with Session(server, middle.database) as few, Session(server, large.database) as many:
-        few.time(STATUS), many.time(STATUS)
+        few.time(STATUS)
+        many.time(STATUS)
         for _ in range(pairs):
             samples.append((few.time(STATUS), many.time(STATUS)))
     times = [many.cpu / few.cpu for few, many in samples]

@@ -25,14 +25,16 @@ MEASUREMENTS = ("apply", "history", "memory")
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("major", nargs="?", type=int, default=18, help="PostgreSQL major of the scratch server (default: 18)")
-    parser.add_argument("--pg", type=int, dest="major", help="the same")
+    parser.add_argument("--pg", type=int, dest="major", default=18, help="PostgreSQL major of the scratch server (default: 18)")
+    # Without SUPPRESS a missing positional would overwrite --pg with its own default.
+    parser.add_argument("major", nargs="?", type=int, default=argparse.SUPPRESS, help="the same")
     parser.add_argument("--host", help="measure this running server instead: host name or socket folder")
     parser.add_argument("--port", default=os.environ.get("PGPORT", "5432"))
     parser.add_argument("--user", default=os.environ.get("PGUSER", "postgres"), help="a superuser")
     parser.add_argument("--bin", default="/usr/bin", help="with --host: the folder of psql (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison (default: 11; 3 with --quick)")
     parser.add_argument("--quick", action="store_true", help="small sets, few rounds: tells whether it runs, not how fast it is")
+    parser.add_argument("--pin", action="store_true", help="one after another too: the backend on one core, psql on the others")
     parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="leave the other measurements out")
     parser.add_argument("--without-belay", action="store_true", help="psql and the bare engine only; needs no extension")
     parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
@@ -48,8 +50,9 @@ def progress(text):
 
 def headline(server, options):
     settings = ", ".join(f"{name} {server.setting(name)}" for name in SHOWN_SETTINGS)
+    how = "; backend and client on different cores" if options.pin else ""
     size = " Quick run: small sets, few rounds." if options.quick else ""
-    return f"PostgreSQL {server.setting('server_version')}; {os.cpu_count()} cores; {settings}; {options.rounds} rounds.{size}"
+    return f"PostgreSQL {server.setting('server_version')}; {os.cpu_count()} cores{how}; {settings}; {options.rounds} rounds.{size}"
 
 
 def measure(server, durable, folder, options):
@@ -58,8 +61,8 @@ def measure(server, durable, folder, options):
     count, large = (100, 1000) if options.quick else (500, 10_000)
     if "apply" in options.only:
         how = (server, MigrationSet(folder, count), options.rounds, with_belay, progress)
-        apart = apply.one_after_another(*how)
-        together = apply.side_by_side(*how) if server.can_run_side_by_side() else {}
+        apart = apply.one_after_another(*how, pin=options.pin)
+        together = apply.side_by_side(*how) if server.can_pin() else {}
         yield from apply.rows(apart, together, count)
         if durable:
             progress("with fsync on")
@@ -88,6 +91,8 @@ def main():
     with server_to_measure(options) as (server, durable), tempfile.TemporaryDirectory(prefix="belay-bench-") as folder:
         if not options.without_belay and not server.has_belay():
             raise SystemExit(f"this server does not have pg_belay; install it with: make install PG={options.major} PROFILE=release")
+        if options.pin and not server.can_pin():
+            raise SystemExit("--pin needs two cores, and root or the user that runs the server")
         rows = list(measure(server, durable, folder, options))
         table = report.markdown(headline(server, options), rows)
     print(table)

@@ -101,7 +101,7 @@ class Server:
         cpu, peak = rest.strip().splitlines()[-1].split("|")
         return ScriptRun(wall, float(cpu), private, int(peak))
 
-    def can_run_side_by_side(self):
+    def can_pin(self):
         """Whether there are two cores and this user may move the server's processes between them."""
         if len(os.sched_getaffinity(0)) < 2:
             return False
@@ -111,8 +111,8 @@ class Server:
             return False
         return os.geteuid() in (0, owner)
 
-    def run_side_by_side(self, jobs):
-        """Runs several (script, database) at the same time, their backends on one core and their clients on the others.
+    def run_pinned(self, jobs):
+        """Runs (script, database) pairs at the same time, their backends on one core and their clients on the others.
 
         Where the speed of a core changes from second to second, as on shared machines, this is the comparison that
         can be repeated: the scheduler interleaves the backends every few milliseconds, so all get the same speed.
