@@ -25,9 +25,8 @@ MEASUREMENTS = ("apply", "history", "memory")
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pg", type=int, dest="major", default=18, help="PostgreSQL major of the scratch server (default: 18)")
-    # Without SUPPRESS a missing positional would overwrite --pg with its own default.
-    parser.add_argument("major", nargs="?", type=int, default=argparse.SUPPRESS, help="the same")
+    parser.add_argument("major", nargs="?", type=int, help="PostgreSQL major of the scratch server (default: 18)")
+    parser.add_argument("--pg", type=int, default=18, help="the same")
     parser.add_argument("--host", help="measure this running server instead: host name or socket folder")
     parser.add_argument("--port", default=os.environ.get("PGPORT", "5432"))
     parser.add_argument("--user", default=os.environ.get("PGUSER", "postgres"), help="a superuser")
@@ -39,6 +38,7 @@ def arguments():
     parser.add_argument("--without-belay", action="store_true", help="psql and the bare engine only; needs no extension")
     parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
     options = parser.parse_args()
+    options.major = options.major or options.pg
     options.rounds = options.rounds or (3 if options.quick else 11)
     options.only = options.only or MEASUREMENTS
     return options
