@@ -119,6 +119,8 @@ class Server:
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self._facts = self.folder / "server.json"
+        #: How often this object has started the server; sessions of an earlier start are dead.
+        self.starts = 0
 
     # ── making and removing ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,6 +182,7 @@ class Server:
                     "pg_ctl", "start", "--pgdata", self.data, "--log", self.log, "--options", options,
                     "--wait", "--timeout", BOUND_SECONDS, "--silent",
                 )
+                self.starts += 1
                 return
             except CommandFailed as failure:
                 # Another process can take the port between the probe and the bind.
