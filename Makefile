@@ -110,9 +110,8 @@ $(MAJORS:%=test-%): test-%: install-%
 
 .PHONY: bench
 bench: ## measure the speed (PG=18), in a release build
-	@tools/setup --tests $(ONE)
 	@$(MAKE) --no-print-directory install-$(ONE) PROFILE=release
-	@.belay/venv/bin/python bench/run.py $(ONE)
+	@python3 bench/run.py $(ONE) $(BENCH)
 
 # ── shipping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
