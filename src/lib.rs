@@ -1,3 +1,20 @@
 //! `pg_belay`: schema migrations as a capability of the database itself.
+//!
+//! Arrows point one way: api → engine → ledger → pg; `belay_core` is below all of them.
+
+mod api;
+mod engine;
+mod error;
+mod guc;
+mod ledger;
+mod pg;
 
 pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.1.0");
+
+/// Called by the server when the library is loaded into a session.
+#[pgrx::pg_guard]
+#[allow(non_snake_case)]
+pub extern "C-unwind" fn _PG_init() {
+    guc::register();
+    pg::guard::install();
+}

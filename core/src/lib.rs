@@ -1,1 +1,15 @@
-//! The decisions of Belay that need no server.
+//! The decisions of Belay that need no server: names and their order, the lexer of SQL, checksums,
+//! directives, file layouts and the planner.
+//!
+//! Nothing here reads a clock, a file or a database, so that each rule can be tested by itself.
+//! Errors are enums, one a module; every variant has a message and, by `hint()`, the next action.
+//! Which SQLSTATE a variant gets is the extension's business.
+
+pub mod checksum;
+pub mod directive;
+pub mod layout;
+pub mod name;
+pub mod naming;
+pub mod order;
+pub mod plan;
+pub mod sql;

@@ -1,0 +1,41 @@
+//! One migration as text.
+
+use crate::directive::Directives;
+
+use super::error::LayoutError;
+
+/// A migration as its files or its registration define it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// The name.
+    pub name: String,
+    /// The up text, without a byte order mark, else as it was given.
+    pub up: String,
+    /// The down text; `None` where there is none or where it holds nothing but comments.
+    pub down: Option<String>,
+    /// The file that the up text came from.
+    pub up_path: Option<String>,
+    /// The file that the down text came from.
+    pub down_path: Option<String>,
+    /// The line (1-based) of its file on which the up text begins.
+    pub up_first_line: u32,
+    /// The line (1-based) of its file on which the down text begins; 1 without a down.
+    pub down_first_line: u32,
+    /// What the head of the up text asks for.
+    pub directives: Directives,
+    /// Whether the down runs in a transaction, where the down's head or the file's head says so.
+    pub down_transaction: Option<bool>,
+    /// The down's lock timeout in milliseconds, where the down's head or the file's head says so.
+    pub down_lock_timeout_ms: Option<u32>,
+}
+
+impl Definition {
+    /// A migration that is registered as text.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`] without a path.
+    pub fn from_text(name: &str, up: &str, down: Option<&str>) -> Result<Definition, LayoutError> {
+        super::read::from_text(name, up, down)
+    }
+}

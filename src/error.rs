@@ -1,0 +1,295 @@
+//! What can go wrong: Belay's own errors (SQLSTATE class MG, or a standard code where one
+//! fits) and the server's, both as values until [`raise`] hands them to the client.
+
+use std::fmt;
+
+use crate::pg;
+
+/// The result of everything below `api/`.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub enum Failure {
+    /// Belay's own.
+    Own(Box<OwnError>),
+    /// The server's, with all its fields.
+    Server(Box<ServerError>),
+}
+
+/// SQLSTATEs that Belay raises. The README's table lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// A pending migration sorts before what is applied (`strict`).
+    Late,
+    /// An applied migration is not in the loaded set.
+    Missing,
+    /// A definition differs from the one that is registered or applied.
+    Changed,
+    /// A down is wanted and there is none, or the project forbids downs.
+    Irreversible,
+    /// A `requires` is not met.
+    Requirement,
+    /// A down would split an indivisible pair.
+    Pair,
+    /// A non-transactional migration has begun and not ended.
+    Unfinished,
+    /// A name is not a name, or not one of the project's naming.
+    Name,
+    /// A file or a set of files cannot be read as migrations.
+    File,
+    /// A statement that migrations may not hold.
+    Statement,
+    /// A migration, project or target that does not exist.
+    Unknown,
+    /// A run is active in this session already, or its members would be dropped.
+    Nested,
+    /// The project's lock was lost.
+    LockLost,
+    /// The library and the extension's SQL objects differ in version.
+    Version,
+    /// The catalog refuses what breaks the ledger's rules.
+    Protected,
+    /// 22023
+    InvalidParameter,
+    /// 42501
+    Privilege,
+    /// 55P03
+    LockNotAvailable,
+    /// 25001
+    ActiveTransaction,
+    /// 25006
+    ReadOnly,
+    /// 42710
+    Duplicate,
+    /// 58P01
+    UndefinedFile,
+    /// 08006
+    ClientGone,
+    /// XX000
+    Internal,
+}
+
+impl Code {
+    /// The five characters of the SQLSTATE.
+    pub fn sqlstate(self) -> &'static str {
+        match self {
+            Code::Late => "MG001",
+            Code::Missing => "MG002",
+            Code::Changed => "MG003",
+            Code::Irreversible => "MG004",
+            Code::Requirement => "MG005",
+            Code::Pair => "MG006",
+            Code::Unfinished => "MG007",
+            Code::Name => "MG008",
+            Code::File => "MG009",
+            Code::Statement => "MG010",
+            Code::Unknown => "MG011",
+            Code::Nested => "MG012",
+            Code::LockLost => "MG013",
+            Code::Version => "MG014",
+            Code::Protected => "MG015",
+            Code::InvalidParameter => "22023",
+            Code::Privilege => "42501",
+            Code::LockNotAvailable => "55P03",
+            Code::ActiveTransaction => "25001",
+            Code::ReadOnly => "25006",
+            Code::Duplicate => "42710",
+            Code::UndefinedFile => "58P01",
+            Code::ClientGone => "08006",
+            Code::Internal => "XX000",
+        }
+    }
+}
+
+/// An error of Belay's: every one has a hint.
+#[derive(Debug)]
+pub struct OwnError {
+    /// Which.
+    pub code: Code,
+    /// Lower case, objects in quotes, no period.
+    pub message: String,
+    /// Facts, one a line.
+    pub detail: Option<String>,
+    /// The next action, as a command where there is one.
+    pub hint: String,
+    /// Where it happened.
+    pub context: Option<String>,
+}
+
+/// An error of the server, field by field (elog.h, `ErrorData`).
+#[derive(Debug, Default, Clone)]
+#[allow(missing_docs)]
+pub struct ServerError {
+    pub sqlerrcode: i32,
+    pub message: String,
+    pub detail: Option<String>,
+    pub detail_log: Option<String>,
+    pub hint: Option<String>,
+    pub context: Option<String>,
+    pub schema: Option<String>,
+    pub table: Option<String>,
+    pub column: Option<String>,
+    pub datatype: Option<String>,
+    pub constraint: Option<String>,
+    pub cursor_position: i32,
+    pub internal_position: i32,
+    pub internal_query: Option<String>,
+}
+
+impl Failure {
+    /// An error of Belay's own.
+    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure::Own(Box::new(OwnError {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: hint.into(),
+            context: None,
+        }))
+    }
+
+    /// Adds facts to an error of Belay's own.
+    pub fn detail(mut self, detail: impl Into<String>) -> Failure {
+        if let Failure::Own(error) = &mut self {
+            error.detail = Some(detail.into());
+        }
+        self
+    }
+
+    /// The five characters of the SQLSTATE.
+    pub fn sqlstate(&self) -> String {
+        match self {
+            Failure::Own(error) => error.code.sqlstate().to_owned(),
+            Failure::Server(error) => unpack_sqlstate(error.sqlerrcode),
+        }
+    }
+
+    /// The error as the server raises it.
+    pub fn into_server(self) -> ServerError {
+        match self {
+            Failure::Server(error) => *error,
+            Failure::Own(error) => ServerError {
+                sqlerrcode: pack_sqlstate(error.code.sqlstate()),
+                message: error.message,
+                detail: error.detail,
+                hint: Some(error.hint),
+                context: error.context,
+                ..ServerError::default()
+            },
+        }
+    }
+
+    /// Message, detail, hint and context, as the client reads them.
+    pub fn said(&self) -> Said<'_> {
+        match self {
+            Failure::Own(error) => Said {
+                message: &error.message,
+                detail: error.detail.as_deref(),
+                hint: Some(&error.hint),
+                context: error.context.as_deref(),
+            },
+            Failure::Server(error) => Said {
+                message: &error.message,
+                detail: error.detail.as_deref(),
+                hint: error.hint.as_deref(),
+                context: error.context.as_deref(),
+            },
+        }
+    }
+
+    /// Adds a line to the error's CONTEXT, after what is there (inner first, as the server does).
+    pub fn add_context(&mut self, line: &str) {
+        let context = match self {
+            Failure::Own(error) => &mut error.context,
+            Failure::Server(error) => &mut error.context,
+        };
+        match context {
+            Some(context) => {
+                context.push('\n');
+                context.push_str(line);
+            }
+            None => *context = Some(line.to_owned()),
+        }
+    }
+
+    /// Adds a sentence to the error's HINT, after what is there.
+    pub fn add_hint(&mut self, sentence: &str) {
+        match self {
+            Failure::Own(error) => {
+                error.hint.push_str("; ");
+                error.hint.push_str(sentence);
+            }
+            Failure::Server(error) => {
+                error.hint = Some(match error.hint.take() {
+                    Some(hint) if hint.ends_with('.') => format!("{hint} {sentence}"),
+                    Some(hint) => format!("{hint}; {sentence}"),
+                    None => sentence.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// What an error says, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// The message.
+    pub message: &'a str,
+    /// The facts.
+    pub detail: Option<&'a str>,
+    /// The next action.
+    pub hint: Option<&'a str>,
+    /// Where.
+    pub context: Option<&'a str>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Own(error) => f.write_str(&error.message),
+            Failure::Server(error) => f.write_str(&error.message),
+        }
+    }
+}
+
+impl From<pgrx::spi::SpiError> for Failure {
+    fn from(error: pgrx::spi::SpiError) -> Self {
+        Failure::new(
+            Code::Internal,
+            format!("a query of Belay's own failed: {error}"),
+            "report this with the server's log",
+        )
+    }
+}
+
+/// Six bits a character, as elog.h's MAKE_SQLSTATE has it.
+fn pack_sqlstate(state: &str) -> i32 {
+    state
+        .bytes()
+        .take(5)
+        .enumerate()
+        .fold(0, |packed, (i, c)| packed | ((i32::from(c) - i32::from(b'0')) & 0x3f) << (6 * i))
+}
+
+fn unpack_sqlstate(mut packed: i32) -> String {
+    let mut state = String::with_capacity(5);
+    for _ in 0..5 {
+        state.push(char::from(((packed & 0x3f) as u8).wrapping_add(b'0')));
+        packed >>= 6;
+    }
+    state
+}
+
+/// Hands a failure to the client; what entry points end with.
+pub fn raise<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(failure) => pg::error::throw(failure.into_server()),
+    }
+}
+
+/// The body of an entry point: errors of the server keep all their fields.
+pub fn entry<T>(body: impl FnOnce() -> Result<T>) -> T {
+    raise(pg::error::catch(body))
+}

@@ -1,0 +1,180 @@
+//! What the planner has to know, read in queries whose cost does not grow with what is applied.
+
+use std::collections::{HashMap, HashSet};
+
+use belay_core::order::Ordering;
+use belay_core::plan::{AppliedPair, AppliedWanted, Direction, Entry, Facts, Request, Standing, Unfinished};
+
+use super::Ledger;
+use super::project::Project;
+use super::registry::{entry_columns, entry_from};
+use crate::error::Result;
+use crate::pg::spi::bind;
+
+/// The facts, and who registered each migration that the plan may hold.
+pub struct Gathered {
+    /// For the planner.
+    pub facts: Facts,
+    /// Registrant by migration id.
+    pub registrants: HashMap<i64, String>,
+}
+
+impl Ledger {
+    /// Reads the facts that a request depends on.
+    pub fn gather(&self, project: &Project, request: &Request, ordering: Ordering) -> Result<Gathered> {
+        let mut registrants = HashMap::new();
+        let mut keep = |(entry, registrant): (Entry, String)| {
+            registrants.insert(entry.id, registrant);
+            entry
+        };
+        let pending: Vec<Entry> = self.pending(project)?.into_iter().map(&mut keep).collect();
+        let applied: Vec<Entry> =
+            self.applied_wanted(project, request)?.into_iter().map(&mut keep).collect();
+        let reverts = !applied.is_empty();
+        let ids: Vec<i64> = applied.iter().map(|entry| entry.id).collect();
+        let facts = Facts {
+            ordering,
+            allow_down: project.allow_down,
+            newest_applied: self.newest_applied(project)?,
+            newest_unlisted: match reverts {
+                true => self.newest_unlisted(project, &ids)?,
+                false => None,
+            },
+            standing: self.standing(project, mentioned(request, &pending, &applied))?,
+            applied_requirers: match reverts {
+                true => self.applied_requirers(project, &applied)?,
+                false => Vec::new(),
+            },
+            applied_indivisible: match reverts {
+                true => self.applied_indivisible(project)?,
+                false => Vec::new(),
+            },
+            unfinished: self.unfinished_fact(project)?,
+            pending,
+            applied,
+        };
+        Ok(Gathered { facts, registrants })
+    }
+
+    /// How many migrations are registered and not applied.
+    pub fn count_pending(&self, project: &Project) -> Result<i64> {
+        const SQL: &str = "SELECT count(*) FROM belay.migration WHERE project_id = $1 AND NOT applied";
+        Ok(self.select_one(SQL, &[bind(project.id)], |row| row.require(1))?.unwrap_or(0))
+    }
+
+    fn pending(&self, project: &Project) -> Result<Vec<(Entry, String)>> {
+        const SQL: &str = concat!(
+            "SELECT ", entry_columns!(),
+            " FROM belay.migration m WHERE m.project_id = $1 AND NOT m.applied ORDER BY m.sort_key"
+        );
+        self.select(SQL, &[bind(project.id)], |row| entry_from(&row))
+    }
+
+    fn applied_wanted(&self, project: &Project, request: &Request) -> Result<Vec<(Entry, String)>> {
+        const NEWEST: &str = concat!(
+            "SELECT ", entry_columns!(),
+            " FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 ORDER BY a.position DESC LIMIT $2"
+        );
+        const NEWER: &str = concat!(
+            "SELECT ", entry_columns!(),
+            " FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 AND a.position > (
+                    SELECT t.position FROM belay.applied t JOIN belay.migration n ON n.id = t.migration_id
+                     WHERE n.project_id = $1 AND n.name = $2)
+              ORDER BY a.position DESC"
+        );
+        let project = bind(project.id);
+        match request.applied_wanted() {
+            AppliedWanted::Nothing => Ok(Vec::new()),
+            AppliedWanted::Newest(count) => {
+                self.select(NEWEST, &[project, bind(i64::from(count))], |row| entry_from(&row))
+            }
+            AppliedWanted::NewerThan(name) => {
+                self.select(NEWER, &[project, bind(name)], |row| entry_from(&row))
+            }
+            AppliedWanted::All => {
+                self.select(NEWEST, &[project, bind(i64::MAX)], |row| entry_from(&row))
+            }
+        }
+    }
+
+    fn newest_applied(&self, project: &Project) -> Result<Option<(String, Vec<u8>)>> {
+        const SQL: &str = "SELECT name, sort_key FROM belay.migration
+              WHERE project_id = $1 AND applied ORDER BY sort_key DESC LIMIT 1";
+        self.select_one(SQL, &[bind(project.id)], |row| Ok((row.require(1)?, row.require(2)?)))
+    }
+
+    fn newest_unlisted(&self, project: &Project, listed: &[i64]) -> Result<Option<(String, Vec<u8>)>> {
+        const SQL: &str = "SELECT name, sort_key FROM belay.migration
+              WHERE project_id = $1 AND applied AND id <> ALL ($2) ORDER BY sort_key DESC LIMIT 1";
+        let arguments = [bind(project.id), bind(listed.to_vec())];
+        self.select_one(SQL, &arguments, |row| Ok((row.require(1)?, row.require(2)?)))
+    }
+
+    fn standing(&self, project: &Project, names: Vec<String>) -> Result<HashMap<String, Standing>> {
+        const SQL: &str = "SELECT name, applied FROM belay.migration WHERE project_id = $1 AND name = ANY ($2)";
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = self.select(SQL, &[bind(project.id), bind(names)], |row| {
+            let standing = match row.require(2)? {
+                true => Standing::Applied,
+                false => Standing::Pending,
+            };
+            Ok((row.require(1)?, standing))
+        })?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn applied_requirers(&self, project: &Project, applied: &[Entry]) -> Result<Vec<(String, Vec<String>)>> {
+        const SQL: &str = "SELECT name, requires FROM belay.migration
+              WHERE project_id = $1 AND applied AND requires <> '{}' AND requires && $2";
+        let names: Vec<String> = applied.iter().map(|entry| entry.name.clone()).collect();
+        self.select(SQL, &[bind(project.id), bind(names)], |row| Ok((row.require(1)?, row.require(2)?)))
+    }
+
+    fn applied_indivisible(&self, project: &Project) -> Result<Vec<AppliedPair>> {
+        const SQL: &str = "SELECT m.name, p.name,
+                    (SELECT count(*) FROM belay.applied a
+                      WHERE a.project_id = $1 AND a.position >= least(am.position, ap.position))::int
+               FROM belay.migration m
+               JOIN belay.migration p ON p.project_id = m.project_id AND p.name = m.pairs_with
+               JOIN belay.applied am ON am.migration_id = m.id
+               JOIN belay.applied ap ON ap.migration_id = p.id
+              WHERE m.project_id = $1 AND m.applied AND p.applied AND (m.indivisible OR p.indivisible)";
+        self.select(SQL, &[bind(project.id)], |row| {
+            Ok(AppliedPair {
+                name: row.require(1)?,
+                partner: row.require(2)?,
+                steps_for_both: u32::try_from(row.require::<i32>(3)?).unwrap_or(u32::MAX),
+            })
+        })
+    }
+
+    fn unfinished_fact(&self, project: &Project) -> Result<Option<Unfinished>> {
+        const SQL: &str = "SELECT m.name, u.direction, u.statement
+               FROM belay.unfinished u JOIN belay.migration m ON m.id = u.migration_id
+              WHERE u.project_id = $1";
+        self.select_one(SQL, &[bind(project.id)], |row| {
+            Ok(Unfinished {
+                name: row.require(1)?,
+                direction: match row.require::<String>(2)?.as_str() {
+                    "down" => Direction::Down,
+                    _ => Direction::Up,
+                },
+                next_statement: u32::try_from(row.require::<i32>(3)?).unwrap_or(1),
+            })
+        })
+    }
+}
+
+/// The names whose standing matters.
+fn mentioned(request: &Request, pending: &[Entry], applied: &[Entry]) -> Vec<String> {
+    let names: HashSet<&str> = request
+        .target_name()
+        .into_iter()
+        .chain(pending.iter().chain(applied).flat_map(|entry| entry.requires.iter().map(String::as_str)))
+        .collect();
+    names.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,61 @@
+//! Registry, applied set, runs and steps: the only code that reads and writes Belay's tables.
+//!
+//! Every query runs as the ledger's owner with a fixed search_path and bound values; none
+//! runs code of a user's. What is allowed is decided above, and again by the catalog's triggers.
+
+pub mod facts;
+pub mod project;
+pub mod registry;
+pub mod run;
+pub mod step;
+pub mod unfinished;
+
+use crate::error::Result;
+use crate::pg::extension::{self, Installed};
+use crate::pg::identity;
+use crate::pg::spi::{self, Row, Value};
+
+/// The ledger of this database: proof that the extension is there and as old as the library.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// The extension's catalog rows.
+    pub installed: Installed,
+}
+
+impl Ledger {
+    /// Finds it; see [`extension::installed`] for what is refused.
+    pub fn open() -> Result<Ledger> {
+        Ok(Ledger { installed: extension::installed()? })
+    }
+
+    fn select<T>(
+        &self,
+        sql: &'static str,
+        arguments: &[Value<'_>],
+        map: impl FnMut(Row<'_, '_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        identity::as_owner(self.installed.owner, || spi::select(sql, arguments, map))
+    }
+
+    fn select_one<T>(
+        &self,
+        sql: &'static str,
+        arguments: &[Value<'_>],
+        map: impl FnMut(Row<'_, '_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        Ok(self.select(sql, arguments, map)?.into_iter().next())
+    }
+
+    fn write<T>(
+        &self,
+        sql: &'static str,
+        arguments: &[Value<'_>],
+        map: impl FnMut(Row<'_, '_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        identity::as_owner(self.installed.owner, || spi::write(sql, arguments, map))
+    }
+
+    fn execute(&self, sql: &'static str, arguments: &[Value<'_>]) -> Result<usize> {
+        identity::as_owner(self.installed.owner, || spi::execute(sql, arguments))
+    }
+}

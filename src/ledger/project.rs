@@ -1,0 +1,198 @@
+//! Projects: one independent history each.
+
+use belay_core::naming::Naming;
+use belay_core::order::Ordering;
+
+use super::Ledger;
+use crate::error::{Code, Failure, Result};
+use crate::pg::identity;
+use crate::pg::spi::{Row, bind};
+
+/// The project that exists by being used.
+pub const DEFAULT: &str = "default";
+
+/// A row of belay.project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Also the second key of the advisory lock.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// The policy.
+    pub ordering: Ordering,
+    /// `None` until declared or found.
+    pub naming: Option<Naming>,
+    /// Whether naming was declared rather than found.
+    pub naming_declared: bool,
+    /// False: nothing is ever reverted.
+    pub allow_down: bool,
+    /// search_path of its migrations.
+    pub search_path: Option<String>,
+    /// The role whose members may alter it.
+    pub owner: String,
+    /// Roles whose migrations anybody may run.
+    pub trusted: Vec<String>,
+}
+
+impl Project {
+    fn from_row(row: &Row<'_, '_>) -> Result<Project> {
+        let naming: Option<String> = row.get(4)?;
+        Ok(Project {
+            id: row.require(1)?,
+            name: row.require(2)?,
+            ordering: row.require::<String>(3)?.parse().unwrap_or(Ordering::Strict),
+            naming: naming.and_then(|naming| naming.parse().ok()),
+            naming_declared: row.require(5)?,
+            allow_down: row.require(6)?,
+            search_path: row.get(7)?,
+            owner: row.require(8)?,
+            trusted: row.require::<Vec<String>>(9)?,
+        })
+    }
+
+    /// Whether the current role is one of the project's owners (or a superuser).
+    pub fn is_owned_by_caller(&self) -> bool {
+        identity::is_superuser()
+            || identity::role_by_name(&self.owner)
+                .is_some_and(|owner| identity::has_rights_of(identity::current_role(), owner))
+    }
+
+    /// Refuses callers that are not owners.
+    pub fn refuse_strangers(&self, what: &str) -> Result<()> {
+        if self.is_owned_by_caller() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::Privilege,
+            format!("only the owner of project \"{}\" may {what}", self.name),
+            format!("SET ROLE {}, or ask a member of that role", quote(&self.owner)),
+        ))
+    }
+}
+
+fn quote(name: &str) -> String {
+    pgrx::spi::quote_identifier(name)
+}
+
+/// What `project_create` and `project_alter` set; `None` leaves a value as it is.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Ordering policy.
+    pub ordering: Option<Ordering>,
+    /// Naming, declared.
+    pub naming: Option<Naming>,
+    /// Whether downs are allowed.
+    pub allow_down: Option<bool>,
+    /// search_path of its migrations; empty = the caller's.
+    pub search_path: Option<String>,
+    /// Trusted registrants.
+    pub trusted: Option<Vec<String>>,
+    /// New owner.
+    pub owner: Option<String>,
+}
+
+impl Ledger {
+    /// The project of that name.
+    pub fn find_project(&self, name: &str) -> Result<Option<Project>> {
+        const SQL: &str = "SELECT id, name, ordering, naming, naming_declared, allow_down,
+                    search_path, owner::text, trusted::text[]
+               FROM belay.project WHERE name = $1";
+        self.select_one(SQL, &[bind(name)], |row| Project::from_row(&row))
+    }
+
+    /// The project of that name, or the error that names those there are.
+    pub fn project(&self, name: &str) -> Result<Project> {
+        if let Some(project) = self.find_project(name)? {
+            return Ok(project);
+        }
+        const SQL: &str = "SELECT pg_catalog.string_agg(pg_catalog.quote_literal(name), ', ' ORDER BY name)
+               FROM belay.project";
+        let others = self.select_one(SQL, &[], |row| row.get::<String>(1))?.flatten();
+        Err(Failure::new(
+            Code::Unknown,
+            format!("project \"{name}\" does not exist"),
+            match others {
+                Some(others) => format!(
+                    "projects are {others}; SELECT belay.project_create({}) makes one",
+                    pgrx::spi::quote_literal(name)
+                ),
+                None => "there is none yet; project 'default' is made by its first registration".to_owned(),
+            },
+        ))
+    }
+
+    /// The project of that name; `default` is made by first use and belongs to the extension's owner.
+    pub fn project_for_registration(&self, name: &str) -> Result<Project> {
+        if name == DEFAULT && self.find_project(name)?.is_none() {
+            const SQL: &str = "INSERT INTO belay.project (name, owner, created_by) VALUES ($1, $2::text::name, $3::text::name)
+                   ON CONFLICT (name) DO NOTHING";
+            let owner = identity::role_name(self.installed.owner);
+            let creator = identity::role_name(identity::current_role());
+            self.execute(SQL, &[bind(name), bind(owner), bind(creator)])?;
+        }
+        self.project(name)
+    }
+
+    /// Makes a project that belongs to the current role.
+    pub fn create_project(&self, name: &str, settings: &Settings) -> Result<()> {
+        const SQL: &str = "INSERT INTO belay.project
+                (name, ordering, naming, naming_declared, allow_down, search_path, trusted, owner, created_by)
+               VALUES ($1, $2, $3, $3 IS NOT NULL, $4, $5, $6::text[]::name[], $7::text::name, $8::text::name)
+               ON CONFLICT (name) DO NOTHING";
+        let creator = identity::role_name(identity::current_role());
+        let made = self.execute(
+            SQL,
+            &[
+                bind(name),
+                bind(settings.ordering.unwrap_or(Ordering::Strict).to_string()),
+                bind(settings.naming.map(|naming| naming.to_string())),
+                bind(settings.allow_down.unwrap_or(true)),
+                bind(settings.search_path.clone().filter(|path| !path.is_empty())),
+                bind(settings.trusted.clone().unwrap_or_default()),
+                bind(settings.owner.clone().unwrap_or_else(|| creator.clone())),
+                bind(creator),
+            ],
+        )?;
+        if made == 0 {
+            return Err(Failure::new(
+                Code::Duplicate,
+                format!("project \"{name}\" exists already"),
+                format!("SELECT belay.project_alter({}, ...) changes it", pgrx::spi::quote_literal(name)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Changes a project; whoever calls has checked that the caller may.
+    pub fn alter_project(&self, project: &Project, settings: &Settings) -> Result<()> {
+        const SQL: &str = "UPDATE belay.project SET
+                ordering = coalesce($2, ordering),
+                naming = coalesce($3, naming),
+                naming_declared = naming_declared OR $3 IS NOT NULL,
+                allow_down = coalesce($4, allow_down),
+                search_path = CASE WHEN $5 IS NULL THEN search_path ELSE nullif($5, '') END,
+                trusted = coalesce($6::text[]::name[], trusted),
+                owner = coalesce($7::text::name, owner)
+              WHERE id = $1";
+        self.execute(
+            SQL,
+            &[
+                bind(project.id),
+                bind(settings.ordering.map(|ordering| ordering.to_string())),
+                bind(settings.naming.map(|naming| naming.to_string())),
+                bind(settings.allow_down),
+                bind(settings.search_path.clone()),
+                bind(settings.trusted.clone()),
+                bind(settings.owner.clone()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps the naming found from a project's first registration or load.
+    pub fn set_found_naming(&self, project: &Project, naming: Naming) -> Result<()> {
+        const SQL: &str = "UPDATE belay.project SET naming = $2 WHERE id = $1 AND naming IS NULL";
+        self.execute(SQL, &[bind(project.id), bind(naming.to_string())])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,323 @@
+//! The registry: which migrations exist, and their immutable definitions.
+
+use belay_core::directive::Pair;
+use belay_core::naming::{Phase, ReleaseName};
+use belay_core::plan::Entry;
+use pgrx::Json;
+use serde_json::json;
+
+use super::Ledger;
+use super::project::Project;
+use crate::error::Result;
+use crate::pg::identity;
+use crate::pg::spi::{Row, bind};
+
+/// A registered migration, as far as a load compares it.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Its place in the order.
+    pub sort_key: Vec<u8>,
+    /// Checksum of its definition.
+    pub checksum: String,
+    /// Whether it is in force.
+    pub applied: bool,
+    /// Whether it came by a load.
+    pub loaded: bool,
+    /// Whether the last load lacked it.
+    pub missing: bool,
+    /// Whether a non-transactional run of it has begun and not ended.
+    pub unfinished: bool,
+    /// What the plan and the engine read from the directives, to be compared too.
+    pub attributes: Attributes,
+}
+
+/// What a definition says beside its SQL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// Whether up runs in a transaction.
+    pub up_transaction: bool,
+    /// Whether down runs in a transaction.
+    pub down_transaction: bool,
+    /// Names that must be applied before.
+    pub requires: Vec<String>,
+    /// The other half of a pair.
+    pub pairs_with: Option<String>,
+    /// Whether a down may split the pair.
+    pub indivisible: bool,
+    /// Milliseconds; `None` = belay.lock_timeout.
+    pub lock_timeout: Option<i32>,
+}
+
+/// A definition to be stored.
+#[derive(Debug, Clone)]
+pub struct NewMigration {
+    /// The name.
+    pub name: String,
+    /// Its place in the order.
+    pub sort_key: Vec<u8>,
+    /// Release and phase, where the naming has them.
+    pub release: Option<(String, Phase)>,
+    /// Checksum over the tokens of both texts.
+    pub checksum: String,
+    /// The text of up.
+    pub up: String,
+    /// The text of down.
+    pub down: Option<String>,
+    /// The file up came from, and the line at which it begins there.
+    pub up_origin: (Option<String>, i32),
+    /// The same of down.
+    pub down_origin: (Option<String>, i32),
+    /// The directives.
+    pub attributes: Attributes,
+}
+
+/// The text of one direction of a definition, about to run.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// Its definition's id.
+    pub definition_id: i64,
+    /// Checksum of the definition.
+    pub checksum: String,
+    /// The SQL; `None` = no down.
+    pub sql: Option<String>,
+    /// The file it came from.
+    pub file: Option<String>,
+    /// The line of that file at which the text begins.
+    pub line: i32,
+    /// Whether it runs in a transaction.
+    pub transaction: bool,
+    /// Milliseconds; `None` = belay.lock_timeout.
+    pub lock_timeout: Option<i32>,
+    /// Whether it is in force at this moment.
+    pub applied: bool,
+}
+
+/// The columns an [`Entry`] is made of, in the order of [`entry_from`]; `m` is belay.migration.
+macro_rules! entry_columns {
+    () => {
+        "m.id, m.name, m.sort_key, m.requires, m.pairs_with, m.indivisible, m.reversible, m.release, m.phase, m.registered_by::text"
+    };
+}
+pub(super) use entry_columns;
+
+/// A planner's entry and who registered it.
+pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, String)> {
+    let pair: Option<String> = row.get(5)?;
+    let indivisible = row.require(6)?;
+    let release: Option<String> = row.get(8)?;
+    let phase: Option<String> = row.get(9)?;
+    let entry = Entry {
+        id: row.require(1)?,
+        name: row.require(2)?,
+        key: row.require(3)?,
+        requires: row.require(4)?,
+        pair: pair.map(|name| Pair { name, indivisible }),
+        reversible: row.require(7)?,
+        release: release.and_then(|release| release.parse().ok()),
+        phase: phase.and_then(|phase| phase.parse().ok()),
+    };
+    Ok((entry, row.require(10)?))
+}
+
+/// Release and phase of a name, where it has them.
+pub fn release_of(name: &str) -> Option<(String, Phase)> {
+    let parsed = ReleaseName::parse(name).ok()?;
+    Some((parsed.release.to_string(), parsed.phase))
+}
+
+impl Ledger {
+    /// Everything registered in a project, by name: what a load compares against.
+    pub fn registered(&self, project: &Project) -> Result<Vec<Registered>> {
+        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
+                    u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
+                    m.pairs_with, m.indivisible, m.lock_timeout
+               FROM belay.migration m
+               LEFT JOIN belay.unfinished u ON u.migration_id = m.id
+              WHERE m.project_id = $1";
+        self.select(SQL, &[bind(project.id)], |row| registered_from(&row))
+    }
+
+    /// One registered migration, locked against a run and another registration.
+    pub fn lock_registered(&self, project: &Project, name: &str) -> Result<Option<Registered>> {
+        const LOCK: &str = "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
+        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
+                    u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
+                    m.pairs_with, m.indivisible, m.lock_timeout
+               FROM belay.migration m
+               LEFT JOIN belay.unfinished u ON u.migration_id = m.id
+              WHERE m.project_id = $1 AND m.name = $2";
+        self.write(LOCK, &[bind(project.id), bind(name)], |_| Ok(()))?;
+        self.select_one(SQL, &[bind(project.id), bind(name)], |row| registered_from(&row))
+    }
+
+    /// Adds definitions under new names.
+    pub fn add_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+        const SQL: &str = "WITH r AS MATERIALIZED (
+                 SELECT *, pg_catalog.nextval('belay.definition_id_seq') AS definition_id
+                   FROM pg_catalog.json_to_recordset($2) AS r(name text, sort_key text, release text, phase text,
+                        checksum text, up text, down text, up_file text, up_line int, down_file text, down_line int,
+                        up_transaction bool, down_transaction bool, requires text[], pairs_with text,
+                        indivisible bool, lock_timeout int)
+               ), d AS (
+                 INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
+                 OVERRIDING SYSTEM VALUE
+                 SELECT definition_id, checksum, up, down, up_file, up_line, down_file, down_line FROM r
+               )
+               INSERT INTO belay.migration (project_id, name, sort_key, release, phase, checksum, definition_id,
+                      reversible, up_transaction, down_transaction, requires, pairs_with, indivisible,
+                      lock_timeout, loaded, registered_by)
+               SELECT $1, name, pg_catalog.decode(sort_key, 'hex'), release, phase, checksum, definition_id,
+                      down IS NOT NULL, up_transaction, down_transaction, requires, pairs_with, indivisible,
+                      lock_timeout, $3, $4::text::name
+                 FROM r ORDER BY pg_catalog.decode(sort_key, 'hex')";
+        let registrant = identity::role_name(identity::current_role());
+        self.execute(SQL, &[bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)])?;
+        Ok(())
+    }
+
+    /// Gives pending migrations new definitions; definitions that no step names are deleted.
+    pub fn replace_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+        const SQL: &str = "WITH r AS MATERIALIZED (
+                 SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
+                   FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
+                        up_file text, up_line int, down_file text, down_line int, up_transaction bool,
+                        down_transaction bool, requires text[], pairs_with text, indivisible bool, lock_timeout int)
+                   JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
+               ), d AS (
+                 INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
+                 OVERRIDING SYSTEM VALUE
+                 SELECT definition_id, checksum, up, down, up_file, up_line, down_file, down_line FROM r
+               ), u AS (
+                 UPDATE belay.migration m SET checksum = r.checksum, definition_id = r.definition_id,
+                        reversible = r.down IS NOT NULL, up_transaction = r.up_transaction,
+                        down_transaction = r.down_transaction, requires = r.requires, pairs_with = r.pairs_with,
+                        indivisible = r.indivisible, lock_timeout = r.lock_timeout,
+                        loaded = m.loaded OR $3, missing = false,
+                        registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
+                   FROM r WHERE m.project_id = $1 AND m.name = r.name
+               )
+               SELECT old FROM r";
+        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
+                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
+                AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
+        let registrant = identity::role_name(identity::current_role());
+        let arguments = [bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)];
+        let old = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
+        self.execute(SWEEP, &[bind(old)])?;
+        Ok(())
+    }
+
+    /// Notes which migrations the last load held.
+    pub fn mark_loaded(&self, project: &Project, held: &[String], missing: &[String]) -> Result<()> {
+        const SQL: &str = "UPDATE belay.migration SET missing = (name = ANY ($3)), loaded = loaded OR name = ANY ($2)
+              WHERE project_id = $1 AND (name = ANY ($2) OR name = ANY ($3))";
+        self.execute(SQL, &[bind(project.id), bind(held.to_vec()), bind(missing.to_vec())])?;
+        Ok(())
+    }
+
+    /// Removes pending migrations from the registry; their history stays.
+    pub fn remove_migrations(&self, project: &Project, names: &[String]) -> Result<()> {
+        const SQL: &str = "WITH gone AS (
+                 DELETE FROM belay.migration WHERE project_id = $1 AND name = ANY ($2) RETURNING definition_id
+               )
+               SELECT definition_id FROM gone";
+        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
+                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)";
+        let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| row.require::<i64>(1))?;
+        self.execute(SWEEP, &[bind(old)])?;
+        Ok(())
+    }
+
+    /// Gives a migration another name.
+    pub fn rename_migration(&self, id: i64, name: &str, sort_key: Vec<u8>) -> Result<()> {
+        const SQL: &str = "UPDATE belay.migration SET name = $2, sort_key = $3, release = $4, phase = $5 WHERE id = $1";
+        let release = release_of(name);
+        self.execute(
+            SQL,
+            &[
+                bind(id),
+                bind(name),
+                bind(sort_key),
+                bind(release.as_ref().map(|(release, _)| release.clone())),
+                bind(release.map(|(_, phase)| phase.to_string())),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The text about to run; its definition is locked against replacement until the transaction ends.
+    pub fn lock_text(&self, migration: i64, down: bool) -> Result<Option<Text>> {
+        const SQL: &str = "SELECT d.id, d.checksum, CASE WHEN $2 THEN d.down ELSE d.up END,
+                    CASE WHEN $2 THEN d.down_file ELSE d.up_file END,
+                    CASE WHEN $2 THEN d.down_line ELSE d.up_line END,
+                    CASE WHEN $2 THEN m.down_transaction ELSE m.up_transaction END,
+                    m.lock_timeout, m.applied
+               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
+              WHERE m.id = $1 FOR SHARE OF m";
+        let found = self.write(SQL, &[bind(migration), bind(down)], |row| {
+            Ok(Text {
+                definition_id: row.require(1)?,
+                checksum: row.require(2)?,
+                sql: row.get(3)?,
+                file: row.get(4)?,
+                line: row.require(5)?,
+                transaction: row.require(6)?,
+                lock_timeout: row.get(7)?,
+                applied: row.require(8)?,
+            })
+        })?;
+        Ok(found.into_iter().next())
+    }
+}
+
+fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
+    Ok(Registered {
+        id: row.require(1)?,
+        name: row.require(2)?,
+        sort_key: row.require(3)?,
+        checksum: row.require(4)?,
+        applied: row.require(5)?,
+        loaded: row.require(6)?,
+        missing: row.require(7)?,
+        unfinished: row.require(8)?,
+        attributes: Attributes {
+            up_transaction: row.require(9)?,
+            down_transaction: row.require(10)?,
+            requires: row.require(11)?,
+            pairs_with: row.get(12)?,
+            indivisible: row.require(13)?,
+            lock_timeout: row.get(14)?,
+        },
+    })
+}
+
+fn rows(new: &[NewMigration]) -> serde_json::Value {
+    new.iter().map(row).collect()
+}
+
+fn row(new: &NewMigration) -> serde_json::Value {
+    let hex: String = new.sort_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "name": new.name,
+        "sort_key": hex,
+        "release": new.release.as_ref().map(|(release, _)| release),
+        "phase": new.release.as_ref().map(|(_, phase)| phase.to_string()),
+        "checksum": new.checksum,
+        "up": new.up,
+        "down": new.down,
+        "up_file": new.up_origin.0,
+        "up_line": new.up_origin.1,
+        "down_file": new.down_origin.0,
+        "down_line": new.down_origin.1,
+        "up_transaction": new.attributes.up_transaction,
+        "down_transaction": new.attributes.down_transaction,
+        "requires": new.attributes.requires,
+        "pairs_with": new.attributes.pairs_with,
+        "indivisible": new.attributes.indivisible,
+        "lock_timeout": new.attributes.lock_timeout,
+    })
+}

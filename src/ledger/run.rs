@@ -1,0 +1,96 @@
+//! Runs: one row a call that applies or reverts.
+
+use belay_core::order::Ordering;
+use pgrx::JsonB;
+
+use super::Ledger;
+use super::project::Project;
+use crate::error::Result;
+use crate::pg::extension::LIBRARY_VERSION;
+use crate::pg::spi::bind;
+use crate::pg::{client, identity, settings};
+
+/// What a run is begun with.
+#[derive(Debug)]
+pub struct NewRun<'a> {
+    /// `up`, `down`, `to`, `redo`, `load` or `mark`.
+    pub verb: &'a str,
+    /// The policy in force.
+    pub ordering: Ordering,
+    /// `per_migration`, `per_run` or `caller`.
+    pub transaction: &'a str,
+    /// The call's arguments that were given.
+    pub arguments: serde_json::Value,
+    /// Why, where a reason was given.
+    pub reason: Option<&'a str>,
+}
+
+/// Who holds a project's lock.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// One line for the error or the notice.
+    pub description: String,
+}
+
+impl Ledger {
+    /// Begins a run; what an earlier session left unfinished is noted as lost (the caller
+    /// holds the project's lock, so nobody else is running).
+    pub fn begin_run(&self, project: &Project, run: &NewRun<'_>) -> Result<i64> {
+        const LOST: &str = "WITH r AS (
+                 UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
+                  WHERE project_id = $1 AND finished_at IS NULL RETURNING id
+               )
+               UPDATE belay.step s SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
+                 FROM r WHERE s.run_id = r.id AND s.finished_at IS NULL";
+        const SQL: &str = "INSERT INTO belay.run (project_id, verb, ordering, transaction, arguments, reason, role,
+                      session_role, application_name, pid, backend_start, library_version)
+               VALUES ($1, $2, $3, $4, $5, $6, $7::text::name, $8::text::name, $9, $10, $11, $12) RETURNING id";
+        self.execute(LOST, &[bind(project.id)])?;
+        let arguments = [
+            bind(project.id),
+            bind(run.verb),
+            bind(run.ordering.to_string()),
+            bind(run.transaction),
+            bind(JsonB(run.arguments.clone())),
+            bind(run.reason),
+            bind(identity::role_name(identity::current_role())),
+            bind(identity::role_name(identity::session_role())),
+            bind(settings::get(c"application_name")),
+            bind(client::pid()),
+            bind(client::backend_start()),
+            bind(LIBRARY_VERSION),
+        ];
+        let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
+        Ok(id.first().copied().unwrap_or_default())
+    }
+
+    /// Ends a run.
+    pub fn finish_run(&self, run: i64, outcome: &str, applied: i32, reverted: i32) -> Result<()> {
+        const SQL: &str = "UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = $2,
+                      applied = $3, reverted = $4 WHERE id = $1 AND finished_at IS NULL";
+        self.execute(SQL, &[bind(run), bind(outcome), bind(applied), bind(reverted)])?;
+        Ok(())
+    }
+
+    /// Who holds the project's advisory lock, in words.
+    pub fn lock_holder(&self, project: &Project) -> Result<Option<Holder>> {
+        const SQL: &str = "SELECT pg_catalog.format('pid %s, role %s%s%s%s', l.pid,
+                    coalesce(r.role, a.usename, '(unknown)'),
+                    CASE WHEN coalesce(r.application_name, a.application_name, '') <> ''
+                         THEN ', application ' || coalesce(r.application_name, a.application_name) ELSE '' END,
+                    CASE WHEN r.id IS NULL THEN ', holds the lock without a run'
+                         ELSE pg_catalog.format(', run %s (%s)', r.id, r.verb) END,
+                    CASE WHEN r.id IS NULL THEN ''
+                         ELSE ', since ' || pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - r.started_at) END)
+               FROM pg_catalog.pg_locks l
+               LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+               LEFT JOIN belay.run r ON r.project_id = $2 AND r.finished_at IS NULL
+                                    AND r.pid = l.pid AND r.backend_start = a.backend_start
+              WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.objid = $2::oid AND l.objsubid = 2
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+                AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+              ORDER BY r.id DESC NULLS LAST LIMIT 1";
+        let arguments = [bind(crate::pg::lock::CLASS), bind(project.id)];
+        self.select_one(SQL, &arguments, |row| Ok(Holder { description: row.require(1)? }))
+    }
+}

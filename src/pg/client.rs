@@ -1,0 +1,116 @@
+//! The client and the session: notices, NOTIFY, what pg_stat_activity shows, waiting,
+//! and whether anybody is still there.
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{IntoDatum, direct_function_call, pg_sys};
+
+use crate::error::{Code, Failure, Result};
+
+mod raw {
+    unsafe extern "C-unwind" {
+        pub fn pq_check_connection() -> bool;
+    }
+}
+
+/// A NOTICE.
+pub fn notice(message: impl Into<String>) {
+    report(pgrx::PgLogLevel::NOTICE, message.into(), None);
+}
+
+/// A NOTICE with a hint.
+pub fn notice_with_hint(message: impl Into<String>, hint: impl Into<String>) {
+    report(pgrx::PgLogLevel::NOTICE, message.into(), Some(hint.into()));
+}
+
+fn report(level: pgrx::PgLogLevel, message: String, hint: Option<String>) {
+    let code = pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    let mut report = pg_sys::panic::ErrorReport::new(code, message, "pg_belay");
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    report.report(level);
+}
+
+/// NOTIFY, delivered when the transaction commits.
+pub fn notify(channel: &str, payload: &str) {
+    // SAFETY: the built-in pg_notify(text, text), which returns void.
+    unsafe {
+        direct_function_call::<()>(
+            pg_sys::pg_notify,
+            &[channel.into_datum(), payload.into_datum()],
+        );
+    }
+}
+
+/// What pg_stat_activity shows as this session's query.
+pub fn show_activity(activity: &str) {
+    if let Ok(text) = CString::new(activity) {
+        // SAFETY: the text is copied into shared memory.
+        unsafe {
+            pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
+        }
+    }
+}
+
+/// Refuses to go on when the client has gone: a run whose client died stops at the next boundary.
+pub fn refuse_when_gone() -> Result<()> {
+    // SAFETY: probes the client's socket without reading; a backend without a client
+    // (a background worker) has no port.
+    let here = unsafe { pg_sys::MyProcPort.is_null() || raw::pq_check_connection() };
+    match here {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Code::ClientGone,
+            "the client has gone, the run stops here",
+            "what was applied stays; CALL belay.migrate_up() goes on",
+        )),
+    }
+}
+
+/// Cancel and termination requests are served here.
+pub fn check_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
+/// Sleeps, unless a cancel, a signal or the postmaster's death wakes the session.
+pub fn sleep(duration: Duration) {
+    // SAFETY: MyLatch is this backend's own.
+    unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+            duration.as_millis() as i64,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    check_interrupts();
+}
+
+/// This backend's process id.
+pub fn pid() -> i32 {
+    // SAFETY: reads a backend variable.
+    unsafe { pg_sys::MyProcPid }
+}
+
+/// When this backend began; with the pid it names the session for good.
+pub fn backend_start() -> TimestampWithTimeZone {
+    // SAFETY: a timestamptz in the server's own representation.
+    unsafe {
+        timestamp(pg_sys::MyStartTimestamp)
+    }
+}
+
+/// clock_timestamp().
+pub fn now() -> TimestampWithTimeZone {
+    // SAFETY: reads the clock.
+    timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+fn timestamp(value: pg_sys::TimestampTz) -> TimestampWithTimeZone {
+    TimestampWithTimeZone::try_from(value)
+        .unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
+}

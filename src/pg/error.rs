@@ -1,0 +1,192 @@
+//! Server errors, whole: caught with every field and raised with every field.
+//!
+//! pgrx keeps message, detail, hint and the SQLSTATEs it knows; CONTEXT, position,
+//! constraint names and other SQLSTATEs are lost on its way. Here an error context
+//! callback copies the error before the server jumps, and [`throw`] raises it
+//! unchanged. Not guaranteed: a fatal error ends the session and never comes here.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::{self, panic::CaughtError};
+use pgrx::{PgMemoryContexts, PgTryBuilder};
+
+use crate::error::{Failure, ServerError};
+
+/// `elevel` of an ordinary error (elog.h).
+const ERROR: i32 = pgrx::PgLogLevel::ERROR as i32;
+
+// The bindings of pgrx wrap each call into a jump of their own; these must not be:
+// one runs inside errfinish, the other is meant to jump.
+mod raw {
+    use pgrx::pg_sys::ErrorData;
+    unsafe extern "C-unwind" {
+        pub fn CopyErrorData() -> *mut ErrorData;
+        pub fn ThrowErrorData(edata: *mut ErrorData);
+    }
+}
+
+thread_local! {
+    /// The newest error of this session, in a memory context of its own, which is
+    /// reset before each copy: many caught errors in one run must not pile up.
+    static CAUGHT: Cell<*mut pg_sys::ErrorData> = const { Cell::new(std::ptr::null_mut()) };
+    static CONTEXT: Cell<pg_sys::MemoryContext> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// Runs inside errfinish for every message of the guarded region.
+unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
+    // SAFETY: errfinish calls this with an error on its stack, which is what CopyErrorData
+    // copies; the context lives as long as the session.
+    unsafe {
+        let context = CONTEXT.get();
+        pg_sys::MemoryContextReset(context);
+        let before = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = context;
+        let copy = raw::CopyErrorData();
+        pg_sys::CurrentMemoryContext = before;
+        CAUGHT.set(if (*copy).elevel >= ERROR { copy } else { std::ptr::null_mut() });
+    }
+}
+
+/// Runs `body`; an error of the server, or a panic, comes back as a value.
+///
+/// The transaction is as the error left it: the caller aborts it or lets the error go on.
+pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    if CONTEXT.get().is_null() {
+        // SAFETY: TopMemoryContext exists for the life of the session.
+        CONTEXT.set(unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                PgMemoryContexts::TopMemoryContext.value(),
+                c"belay caught error".as_ptr(),
+                0,
+                1024,
+                8 * 1024 * 1024,
+            )
+        });
+    }
+    // SAFETY: the callback is popped below on both ways out, before its frame ends; a jump
+    // out of `body` is turned into a panic by pgrx's guards, which restore the stack.
+    let mut frame = pg_sys::ErrorContextCallback {
+        previous: unsafe { pg_sys::error_context_stack },
+        callback: Some(copy_error),
+        arg: std::ptr::null_mut(),
+    };
+    let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, frame.previous) };
+    unsafe { pg_sys::error_context_stack = &mut frame };
+    CAUGHT.set(std::ptr::null_mut());
+
+    let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
+        .catch_others(Err)
+        .catch_rust_panic(Err)
+        .execute();
+
+    // SAFETY: as above; the memory context is the one of our caller.
+    unsafe {
+        pg_sys::error_context_stack = owner;
+        if result.is_err() {
+            pg_sys::CurrentMemoryContext = context;
+        }
+    }
+    match result {
+        Ok(value) => value,
+        Err(cause) => Err(Failure::Server(Box::new(match (&cause, take_caught()) {
+            (CaughtError::PostgresError(_), Some(error)) => error,
+            _ => from_caught(&cause),
+        }))),
+    }
+}
+
+/// The copied error as plain values; `None` when the failure was a panic of our own.
+fn take_caught() -> Option<ServerError> {
+    let error = CAUGHT.replace(std::ptr::null_mut());
+    if error.is_null() {
+        return None;
+    }
+    // SAFETY: the copy lives in our context until the next message is copied.
+    unsafe {
+        let e = &*error;
+        Some(ServerError {
+            sqlerrcode: e.sqlerrcode,
+            message: text(e.message).unwrap_or_default(),
+            detail: text(e.detail),
+            detail_log: text(e.detail_log),
+            hint: text(e.hint),
+            context: text(e.context),
+            schema: text(e.schema_name),
+            table: text(e.table_name),
+            column: text(e.column_name),
+            datatype: text(e.datatype_name),
+            constraint: text(e.constraint_name),
+            cursor_position: e.cursorpos,
+            internal_position: e.internalpos,
+            internal_query: text(e.internalquery),
+        })
+    }
+}
+
+fn from_caught(cause: &CaughtError) -> ServerError {
+    let (CaughtError::PostgresError(report)
+    | CaughtError::ErrorReport(report)
+    | CaughtError::RustPanic { ereport: report, .. }) = cause;
+    ServerError {
+        sqlerrcode: report.sql_error_code() as i32,
+        message: report.message().to_owned(),
+        detail: report.detail().map(str::to_owned),
+        hint: report.hint().map(str::to_owned),
+        ..ServerError::default()
+    }
+}
+
+/// A C string of the server as text; the database's encoding is UTF-8 or close to it.
+unsafe fn text(value: *const c_char) -> Option<String> {
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: ErrorData's strings end with NUL.
+    Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+}
+
+/// Raises `error` with all its fields. Nothing of the caller's may be left to drop.
+pub fn throw(error: ServerError) -> ! {
+    // SAFETY: makeNode-like zeroed ErrorData whose strings live in the current context;
+    // ThrowErrorData copies them before it jumps, and `error` was consumed above.
+    unsafe {
+        let data = build(error);
+        raw::ThrowErrorData(data);
+    }
+    unreachable!("ThrowErrorData does not return for errors")
+}
+
+unsafe fn build(error: ServerError) -> *mut pg_sys::ErrorData {
+    // SAFETY: palloc0 gives a zeroed ErrorData; strings are copied into palloc'd memory.
+    unsafe {
+        let data = pg_sys::palloc0(size_of::<pg_sys::ErrorData>()) as *mut pg_sys::ErrorData;
+        (*data).elevel = ERROR;
+        (*data).sqlerrcode = error.sqlerrcode;
+        (*data).message = duplicate(Some(&error.message));
+        (*data).detail = duplicate(error.detail.as_deref());
+        (*data).detail_log = duplicate(error.detail_log.as_deref());
+        (*data).hint = duplicate(error.hint.as_deref());
+        (*data).context = duplicate(error.context.as_deref());
+        (*data).schema_name = duplicate(error.schema.as_deref());
+        (*data).table_name = duplicate(error.table.as_deref());
+        (*data).column_name = duplicate(error.column.as_deref());
+        (*data).datatype_name = duplicate(error.datatype.as_deref());
+        (*data).constraint_name = duplicate(error.constraint.as_deref());
+        (*data).cursorpos = error.cursor_position;
+        (*data).internalpos = error.internal_position;
+        (*data).internalquery = duplicate(error.internal_query.as_deref());
+        (*data).filename = c"pg_belay".as_ptr();
+        (*data).funcname = c"pg_belay".as_ptr();
+        (*data).assoc_context = pg_sys::CurrentMemoryContext;
+        data
+    }
+}
+
+unsafe fn duplicate(value: Option<&str>) -> *mut c_char {
+    let Some(value) = value else { return std::ptr::null_mut() };
+    let value = CString::new(value.replace('\0', "\u{fffd}")).unwrap_or_default();
+    // SAFETY: `value` ends with NUL and outlives the call.
+    unsafe { pg_sys::pstrdup(value.as_ptr()) }
+}

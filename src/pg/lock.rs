@@ -1,0 +1,59 @@
+//! The advisory lock of a project: two int4 keys, so that it is recognisable in pg_locks.
+
+use pgrx::{IntoDatum, direct_function_call, pg_sys};
+
+use super::compat;
+
+/// First key of every lock of Belay's; `classid` in pg_locks. ASCII "blay".
+pub const CLASS: i32 = 0x626c_6179;
+
+/// How long a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Until it is released: a run that commits.
+    Session,
+    /// Until the transaction ends: a run in the caller's own.
+    Transaction,
+}
+
+/// Takes the project's lock if nobody holds it; never waits.
+pub fn try_lock(project: i32, scope: Scope) -> bool {
+    let keys = [CLASS.into_datum(), project.into_datum()];
+    // SAFETY: built-in functions of (int4, int4) that return a boolean.
+    unsafe {
+        match scope {
+            Scope::Session => {
+                direct_function_call::<bool>(pg_sys::pg_try_advisory_lock_int4, &keys)
+            }
+            Scope::Transaction => {
+                direct_function_call::<bool>(pg_sys::pg_try_advisory_xact_lock_int4, &keys)
+            }
+        }
+    }
+    .unwrap_or(false)
+}
+
+/// Releases the session's lock, if it is held.
+pub fn unlock(project: i32) {
+    if is_held(project) {
+        let keys = [CLASS.into_datum(), project.into_datum()];
+        // SAFETY: as above.
+        unsafe { direct_function_call::<bool>(pg_sys::pg_advisory_unlock_int4, &keys) };
+    }
+}
+
+/// Whether this session holds the project's lock.
+pub fn is_held(project: i32) -> bool {
+    // SAFETY: a zeroed LOCKTAG is valid; the fields are those of SET_LOCKTAG_ADVISORY
+    // (lock.h) for two int4 keys, whose fourth field is 2.
+    unsafe {
+        let mut tag: pg_sys::LOCKTAG = std::mem::zeroed();
+        tag.locktag_field1 = pg_sys::MyDatabaseId.to_u32();
+        tag.locktag_field2 = CLASS as u32;
+        tag.locktag_field3 = project as u32;
+        tag.locktag_field4 = 2;
+        tag.locktag_type = pg_sys::LockTagType::LOCKTAG_ADVISORY as u8;
+        tag.locktag_lockmethodid = pg_sys::USER_LOCKMETHOD as u8;
+        compat::lock_held_by_me(&tag, pg_sys::ExclusiveLock as i32)
+    }
+}

@@ -1,0 +1,15 @@
+//! Every contact with the server that needs `unsafe`. Above this folder there is none.
+
+pub mod client;
+pub mod compat;
+pub mod error;
+pub mod extension;
+pub mod guard;
+pub mod identity;
+pub mod lock;
+pub mod parse;
+pub mod portal;
+pub mod settings;
+pub mod spi;
+pub mod timeout;
+pub mod transaction;

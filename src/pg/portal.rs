@@ -1,0 +1,180 @@
+//! One statement through a portal of its own, as a client's simple query runs it.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use super::compat;
+use super::parse::{Script, Statement, Target};
+use crate::error::Result;
+
+/// Memory of one migration: parse trees and plans, freed when the value is dropped.
+///
+/// Made under TopMemoryContext, so that it survives the commits of a non-transactional one.
+pub struct Memory {
+    context: pg_sys::MemoryContext,
+    before: pg_sys::MemoryContext,
+}
+
+impl Memory {
+    /// Makes the context and switches to it.
+    pub fn enter() -> Memory {
+        // SAFETY: TopMemoryContext lives as long as the session.
+        unsafe {
+            let before = pg_sys::CurrentMemoryContext;
+            let context = new_context(pg_sys::TopMemoryContext, c"belay migration");
+            pg_sys::CurrentMemoryContext = context;
+            Memory { context, before }
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: the context is ours; nothing of it is used after the migration.
+        unsafe {
+            pg_sys::CurrentMemoryContext = self.before;
+            pg_sys::MemoryContextDelete(self.context);
+        }
+    }
+}
+
+unsafe fn new_context(parent: pg_sys::MemoryContext, name: &'static CStr) -> pg_sys::MemoryContext {
+    // SAFETY: the name is static, as the server requires.
+    unsafe {
+        pg_sys::AllocSetContextCreateInternal(
+            parent,
+            name.as_ptr(),
+            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        )
+    }
+}
+
+/// Runs one statement of a script. `top_level` lets it commit by itself.
+///
+/// Source: exec_simple_query (postgres.c); no SPI connection may be open here when
+/// `top_level` is set.
+pub fn run(script: &Script, statement: &Statement, top_level: bool) -> Result<()> {
+    // SAFETY: raw tree and text live in the script; the statement's own context is deleted
+    // at the end, and by its parent's deletion after an error.
+    unsafe {
+        let outer = pg_sys::CurrentMemoryContext;
+        let context = new_context(outer, c"belay statement");
+        pg_sys::CurrentMemoryContext = context;
+        run_raw(statement.raw, &script.text, top_level);
+        pg_sys::CurrentMemoryContext = outer;
+        pg_sys::MemoryContextDelete(context);
+    }
+    Ok(())
+}
+
+unsafe fn run_raw(raw: *mut pg_sys::RawStmt, source: &CStr, top_level: bool) {
+    // SAFETY: the caller's; each call follows the order of exec_simple_query.
+    unsafe {
+        let snapshot = pg_sys::analyze_requires_snapshot(raw);
+        if snapshot {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let queries = pg_sys::pg_analyze_and_rewrite_fixedparams(
+            raw,
+            source.as_ptr(),
+            std::ptr::null(),
+            0,
+            std::ptr::null_mut(),
+        );
+        let plans = pg_sys::pg_plan_queries(
+            queries,
+            source.as_ptr(),
+            pg_sys::CURSOR_OPT_PARALLEL_OK as i32,
+            std::ptr::null_mut(),
+        );
+        if snapshot {
+            pg_sys::PopActiveSnapshot();
+        }
+        pgrx::check_for_interrupts!();
+
+        let portal = pg_sys::CreateNewPortal();
+        (*portal).visible = false;
+        pg_sys::PortalDefineQuery(
+            portal,
+            std::ptr::null(),
+            source.as_ptr(),
+            pg_sys::CreateCommandTag((*raw).stmt),
+            plans,
+            std::ptr::null_mut(),
+        );
+        pg_sys::PortalStart(portal, std::ptr::null_mut(), 0, std::ptr::null_mut());
+        let receiver = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
+        let mut completion: pg_sys::QueryCompletion = std::mem::zeroed();
+        compat::portal_run(portal, top_level, receiver, &mut completion);
+        pg_sys::PortalDrop(portal, false);
+        pg_sys::CommandCounterIncrement();
+    }
+}
+
+/// Names an unnamed concurrent index as the server would (ChooseIndexName, indexcmds.c), in
+/// place, and tells schema and name. Where the table is not there the statement itself
+/// will say so: `None`.
+///
+/// # Safety
+/// `index` is an IndexStmt of the raw grammar.
+pub(super) unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
+    // SAFETY: the caller's; names are palloc'd in the migration's context.
+    unsafe {
+        let relation = (*index).relation;
+        let table = pg_sys::RangeVarGetRelidExtended(
+            relation,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        );
+        if table == pg_sys::InvalidOid {
+            return None;
+        }
+        let namespace = pg_sys::get_rel_namespace(table);
+        if (*index).idxname.is_null() {
+            let columns = column_names((*index).indexParams);
+            let label = if (*index).unique { c"key" } else { c"idx" };
+            (*index).idxname = pg_sys::ChooseRelationName(
+                (*relation).relname,
+                columns.as_ptr(),
+                label.as_ptr(),
+                namespace,
+                false,
+            );
+        }
+        let schema = pg_sys::get_namespace_name(namespace);
+        Some(Target {
+            schema: Some(CStr::from_ptr(schema).to_string_lossy().into_owned()),
+            name: CStr::from_ptr((*index).idxname).to_string_lossy().into_owned(),
+            partition: None,
+        })
+    }
+}
+
+/// Column names joined by "_", "expr" for an expression, at most a name's length.
+unsafe fn column_names(parameters: *mut pg_sys::List) -> std::ffi::CString {
+    let mut joined: Vec<u8> = Vec::new();
+    // SAFETY: a list of IndexElem nodes.
+    unsafe {
+        let length = if parameters.is_null() { 0 } else { (*parameters).length as usize };
+        for i in 0..length {
+            let element = (*(*parameters).elements.add(i)).ptr_value as *mut pg_sys::IndexElem;
+            if i > 0 {
+                joined.push(b'_');
+            }
+            match (*element).name.is_null() {
+                true => joined.extend(b"expr"),
+                false => joined.extend(CStr::from_ptr((*element).name).to_bytes()),
+            }
+            if joined.len() >= pg_sys::NAMEDATALEN as usize {
+                break;
+            }
+        }
+    }
+    joined.truncate(pg_sys::NAMEDATALEN as usize - 1);
+    std::ffi::CString::new(joined).unwrap_or_default()
+}

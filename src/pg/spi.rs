@@ -1,0 +1,145 @@
+//! Queries of Belay's own: kept plans, bound values, rows mapped by the caller.
+//!
+//! Plans are prepared once a session and kept; the server revalidates them itself.
+//! Each query runs under a snapshot of its own when none is active, so it may be
+//! called between transactions of a procedure.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::{self, PgOid};
+use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
+use pgrx::{FromDatum, IntoDatum, Spi};
+
+use crate::error::Result;
+
+/// A value bound to a query.
+pub type Value<'a> = DatumWithOid<'a>;
+
+thread_local! {
+    static PLANS: RefCell<HashMap<(usize, bool), &'static OwnedPreparedStatement>> =
+        RefCell::new(HashMap::new());
+}
+
+/// Binds a value.
+pub fn bind<'a, T: IntoDatum + Into<DatumWithOid<'a>>>(value: T) -> Value<'a> {
+    value.into()
+}
+
+/// One row of a result; columns count from 1.
+pub struct Row<'a, 'conn> {
+    tuple: &'a SpiHeapTupleData<'conn>,
+}
+
+impl Row<'_, '_> {
+    /// A column that may be NULL.
+    pub fn get<T: IntoDatum + FromDatum>(&self, column: usize) -> Result<Option<T>> {
+        Ok(self.tuple.get::<T>(column)?)
+    }
+
+    /// A column that is NOT NULL by the table's definition; NULL would be the type's default.
+    pub fn require<T: IntoDatum + FromDatum + Default>(&self, column: usize) -> Result<T> {
+        Ok(self.get::<T>(column)?.unwrap_or_default())
+    }
+}
+
+/// Runs a reading query: no transaction id is assigned, so a hot standby runs it too.
+pub fn select<T>(
+    sql: &'static str,
+    arguments: &[Value<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    under_snapshot(|| {
+        Spi::connect(|client| {
+            let plan = plan(sql, arguments, false, |sql, types| {
+                Ok(client.prepare(sql, types)?.keep())
+            })?;
+            rows(client.select(plan, None, arguments)?, map)
+        })
+    })
+}
+
+/// The first row of a reading query.
+pub fn select_one<T>(
+    sql: &'static str,
+    arguments: &[Value<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T>,
+) -> Result<Option<T>> {
+    Ok(select(sql, arguments, map)?.into_iter().next())
+}
+
+/// Runs a writing query and maps what it returns.
+pub fn write<T>(
+    sql: &'static str,
+    arguments: &[Value<'_>],
+    map: impl FnMut(Row<'_, '_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    under_snapshot(|| {
+        Spi::connect_mut(|client| {
+            let plan = plan(sql, arguments, true, |sql, types| {
+                Ok(client.prepare_mut(sql, types)?.keep())
+            })?;
+            rows(client.update(plan, None, arguments)?, map)
+        })
+    })
+}
+
+/// Runs a writing query that returns nothing; the number of rows it touched.
+pub fn execute(sql: &'static str, arguments: &[Value<'_>]) -> Result<usize> {
+    under_snapshot(|| {
+        Spi::connect_mut(|client| {
+            let plan = plan(sql, arguments, true, |sql, types| {
+                Ok(client.prepare_mut(sql, types)?.keep())
+            })?;
+            client.update(plan, None, arguments)?;
+            // SAFETY: SPI has just executed the plan; the global holds its row count.
+            Ok(unsafe { pg_sys::SPI_processed } as usize)
+        })
+    })
+}
+
+fn rows<T>(
+    table: SpiTupleTable<'_>,
+    mut map: impl FnMut(Row<'_, '_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut out = Vec::with_capacity(table.len());
+    for tuple in table {
+        out.push(map(Row { tuple: &tuple })?);
+    }
+    Ok(out)
+}
+
+/// The kept plan of a query, told by the address of its (static) text.
+fn plan(
+    sql: &'static str,
+    arguments: &[Value<'_>],
+    writes: bool,
+    prepare: impl FnOnce(&'static str, &[PgOid]) -> Result<OwnedPreparedStatement>,
+) -> Result<&'static OwnedPreparedStatement> {
+    let key = (sql.as_ptr() as usize, writes);
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
+        return Ok(plan);
+    }
+    let types: Vec<PgOid> = arguments.iter().map(|value| PgOid::from(value.oid())).collect();
+    let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(prepare(sql, &types)?));
+    PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
+    Ok(plan)
+}
+
+/// Between the transactions of a procedure there is no snapshot; queries need one.
+fn under_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a transaction is open. A snapshot pushed here is popped unless an error
+    // takes us out, and then the abort releases it.
+    unsafe {
+        let push = !pg_sys::ActiveSnapshotSet();
+        if push {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let result = body();
+        if push {
+            pg_sys::PopActiveSnapshot();
+        }
+        result
+    }
+}

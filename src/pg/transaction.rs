@@ -1,0 +1,155 @@
+//! Where transactions begin and end during a run, by how Belay was called.
+//!
+//! * top level: `CALL` by a client outside a transaction block. Belay commits as it likes.
+//! * procedural: `CALL` from PL/pgSQL that may commit. SPI commits; what fails is undone by
+//!   a subtransaction, since SPI_rollback is refused while the failed portal's snapshot is active.
+//! * caller: inside the caller's transaction. Nothing is committed, a failure ends it all.
+
+use pgrx::pg_sys;
+
+use super::{error, identity, settings};
+use crate::error::{Code, Failure, Result};
+
+/// How Belay was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// By a client, outside a transaction block.
+    TopLevel,
+    /// From a procedure or DO block that may commit.
+    Procedural,
+    /// Inside the caller's transaction.
+    Caller,
+}
+
+/// Reads the mode from the call.
+///
+/// # Safety
+/// `fcinfo` is the one the server called with.
+pub unsafe fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
+    // SAFETY: for CALL the server sets `context` to a CallContext node; for SELECT to NULL.
+    unsafe {
+        let context = (*fcinfo).context;
+        let atomic = context.is_null()
+            || (*context).type_ != pg_sys::NodeTag::T_CallContext
+            || (*(context as *mut pg_sys::CallContext)).atomic;
+        match atomic {
+            true => Mode::Caller,
+            false if pg_sys::SPI_inside_nonatomic_context() => Mode::Procedural,
+            false => Mode::TopLevel,
+        }
+    }
+}
+
+/// Commits and begins the next transaction, READ COMMITTED and READ WRITE whatever the
+/// session's defaults are.
+pub fn commit() -> Result<()> {
+    if identity::is_switched() {
+        return Err(Failure::new(
+            Code::Internal,
+            "a commit was asked for while the ledger's owner is in force",
+            "report this; nothing was committed",
+        ));
+    }
+    // SAFETY: called only in the two modes that may commit; SPI_commit puts a new
+    // transaction in place also when it fails, and keeps the memory context.
+    unsafe {
+        pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32);
+        pg_sys::SPI_commit();
+        pg_sys::SPI_finish();
+    }
+    pin_isolation();
+    Ok(())
+}
+
+/// Belay's own transactions do not depend on default_transaction_isolation.
+fn pin_isolation() {
+    // SAFETY: backend variables that StartTransaction has just set from the defaults; no
+    // snapshot has been taken in this transaction yet.
+    unsafe {
+        pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
+        pg_sys::XactDeferrable = false;
+    }
+}
+
+/// Runs `body`; when it fails, what it did in the database is undone (except in the
+/// caller's transaction, which the failure will end) and a transaction is open again.
+pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    match mode {
+        Mode::TopLevel => error::catch(body).inspect_err(|_| restart()),
+        Mode::Procedural => in_subtransaction(body),
+        Mode::Caller => error::catch(body),
+    }
+}
+
+/// Aborts the transaction and begins the next.
+fn restart() {
+    // SAFETY: at top level the only portal that outlives the abort is the CALL's own, which
+    // is active and left alone, as after ROLLBACK in a procedure.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        pg_sys::AbortCurrentTransaction();
+        pg_sys::StartTransactionCommand();
+        pg_sys::CurrentMemoryContext = context;
+    }
+    pin_isolation();
+}
+
+fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: as PL/pgSQL does for a block with EXCEPTION: the memory context and the
+    // resource owner are put back by hand after the subtransaction has ended.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let result = error::catch(body);
+        match result.is_ok() {
+            true => pg_sys::ReleaseCurrentSubTransaction(),
+            false => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
+
+/// Makes what was written visible to the next query of the same transaction.
+pub fn advance() {
+    // SAFETY: a transaction is open and no query of ours is running.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
+/// Runs what is deferred to the commit, so that a violation is the migration's own error.
+pub fn check_deferred_constraints() {
+    // SAFETY: the same as SET CONSTRAINTS ALL IMMEDIATE: a statement node without names.
+    unsafe {
+        let statement =
+            pg_sys::palloc0(size_of::<pg_sys::ConstraintsSetStmt>()) as *mut pg_sys::ConstraintsSetStmt;
+        (*statement).type_ = pg_sys::NodeTag::T_ConstraintsSetStmt;
+        (*statement).constraints = std::ptr::null_mut();
+        (*statement).deferred = false;
+        pg_sys::AfterTriggerSetState(statement);
+        pg_sys::pfree(statement.cast());
+    }
+}
+
+/// Refuses before anything runs where nothing can be written.
+pub fn refuse_read_only() -> Result<()> {
+    // SAFETY: reads backend variables and shared state.
+    let (standby, read_only) = unsafe { (pg_sys::RecoveryInProgress(), pg_sys::XactReadOnly) };
+    if standby {
+        return Err(Failure::new(
+            Code::ReadOnly,
+            "migrations cannot run on a standby",
+            "connect to the primary; reading (migrate_status, migrate_plan) works here",
+        ));
+    }
+    if read_only || settings::get(c"default_transaction_read_only") == "on" {
+        return Err(Failure::new(
+            Code::ReadOnly,
+            "migrations cannot run in a read-only transaction",
+            "SET default_transaction_read_only = off, or begin the transaction READ WRITE",
+        ));
+    }
+    Ok(())
+}
