@@ -130,7 +130,7 @@ class Server:
         server = cls(major, name)
         server._make_folder()
         server._copy_of_fresh_cluster()
-        password = secrets.token_urlsafe(16)
+        password = secrets.token_hex(12)
         server._write_facts(password=password)
         server.configure({**SETTINGS, **(settings or {})})
         server.start()
@@ -352,7 +352,7 @@ class Server:
 def _scratch_password() -> Path:
     """A file with the password that initdb wants for scram; each server gets its own right after."""
     path = run_folder() / "initdb.password"
-    path.write_text(secrets.token_urlsafe(16) + "\n")
+    path.write_text(secrets.token_hex(12) + "\n")
     path.chmod(0o600)
     give_to_server_user(path)
     return path
