@@ -78,7 +78,8 @@ CREATE TABLE belay.migration (
     requires        text[] NOT NULL DEFAULT '{}',
     pairs_with      text,
     indivisible     boolean NOT NULL DEFAULT false,
-    lock_timeout    integer,
+    up_lock_timeout   integer,
+    down_lock_timeout integer,
     loaded          boolean NOT NULL DEFAULT false,
     missing         boolean NOT NULL DEFAULT false,
     registered_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -93,7 +94,7 @@ CREATE TABLE belay.migration (
     CONSTRAINT migration_name_check CHECK (name <> '' AND pg_catalog.length(name) <= 500),
     CONSTRAINT migration_phase_check CHECK (phase IN ('pre', 'post')),
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
-    CONSTRAINT migration_lock_timeout_check CHECK (lock_timeout >= 0)
+    CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0)
 );
 -- What is pending is found without looking at what is applied: both stay quick with 10,000 applied.
 CREATE INDEX migration_pending ON belay.migration (project_id, sort_key) WHERE NOT applied;
@@ -107,7 +108,8 @@ COMMENT ON COLUMN belay.migration.checksum IS 'SHA-256 over the tokens of up and
 COMMENT ON COLUMN belay.migration.reversible IS 'True when a down is registered.';
 COMMENT ON COLUMN belay.migration.up_transaction IS 'False: up runs statement by statement, each committed with its progress.';
 COMMENT ON COLUMN belay.migration.down_transaction IS 'False: down runs statement by statement, each committed with its progress.';
-COMMENT ON COLUMN belay.migration.lock_timeout IS 'Directive lock-timeout, in milliseconds; NULL: belay.lock_timeout.';
+COMMENT ON COLUMN belay.migration.up_lock_timeout IS 'Directive lock-timeout of up, in milliseconds; NULL: belay.lock_timeout.';
+COMMENT ON COLUMN belay.migration.down_lock_timeout IS 'Directive lock-timeout of down, in milliseconds; NULL: belay.lock_timeout.';
 COMMENT ON COLUMN belay.migration.loaded IS 'True when it came by a load; only such migrations are pruned.';
 COMMENT ON COLUMN belay.migration.missing IS 'True when the last load did not hold it: another instance is ahead, or its file has gone.';
 COMMENT ON COLUMN belay.migration.registered_by IS 'Role that registered the definition now in force.';

@@ -1,6 +1,6 @@
 //! `pg_belay`: schema migrations as a capability of the database itself.
 //!
-//! Arrows point one way: api → engine → ledger → pg; `belay_core` is below all of them.
+//! Arrows point one way: api → registration → engine → ledger → pg; `belay_core` is below all of them.
 
 mod api;
 mod engine;
@@ -8,6 +8,7 @@ mod error;
 mod guc;
 mod ledger;
 mod pg;
+mod registration;
 
 pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.1.0");
 

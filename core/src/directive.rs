@@ -1,6 +1,23 @@
 //! Directives: what a migration's text says about itself, in comments at its head.
+//!
+//! A directive is a line comment before the first token, one a line: `-- belay: WORD VALUE`. `belay` may be
+//! written in any case, since a directive that is not recognised would be a comment without effect. A
+//! comment inside a string, a `$$` body or a `/* */` comment is none.
+//!
+//! The transaction markers of other tools count as well:
+//!
+//! * sqlx runs a file outside a transaction if its content begins, at the very first byte, with
+//!   `-- no-transaction`; what follows on the line does not matter (`resolve_blocking_with_config` in
+//!   `sqlx-core/src/migrate/source.rs`). Here a byte order mark may stand before it.
+//! * dbmate reads options behind the section markers, separated by white space, each a key and a value around
+//!   a colon; `transaction:false` turns the transaction off for that section, any other value leaves it on,
+//!   and what it does not know it ignores (`parseMigrationOptions` in `pkg/dbmate/migration.go`).
+//! * diesel reads `run_in_transaction` from `metadata.toml` beside `up.sql`; it holds for up and down
+//!   (`TomlMetadata` in `migrations_internals`, `SqlFileMigration` in `file_based_migrations.rs`).
+//! * golang-migrate has none: a file is sent as it is.
 
 mod error;
+mod native;
 mod parse;
 mod value;
 
@@ -8,7 +25,8 @@ mod value;
 mod tests;
 
 pub use error::DirectiveError;
-pub(crate) use parse::{Head, read_head};
+pub(crate) use native::{MarkerOption, marker_option};
+pub(crate) use parse::{Head, TRANSACTION, read_head};
 
 /// The other half of a migration, `-- belay: pairs-with NAME [indivisible]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

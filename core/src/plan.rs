@@ -90,7 +90,7 @@ pub fn plan(request: &Request, facts: &Facts) -> Result<Plan, PlanError> {
         Request::Down { steps } => revert::plan_down(*steps, facts),
         Request::Redo { steps } => revert::plan_redo(*steps, facts),
         Request::To { target } => match target {
-            Target::None => revert::plan_all_down(facts),
+            Target::None => Ok(revert::plan_all_down(facts)),
             Target::Name(name) => plan_to(name, facts),
         },
     }
@@ -98,7 +98,7 @@ pub fn plan(request: &Request, facts: &Facts) -> Result<Plan, PlanError> {
 
 fn plan_to(name: &str, facts: &Facts) -> Result<Plan, PlanError> {
     match request::standing_of(name, facts)? {
-        Standing::Applied => revert::plan_down_to(name, facts),
+        Standing::Applied => Ok(revert::plan_down_to(name, facts)),
         Standing::Pending => upward::plan_up(
             &upward::Selection {
                 target: Some(name),

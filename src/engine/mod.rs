@@ -1,1 +1,14 @@
+//! Runs a plan: transactions, statements, locks, resume. Knows nothing of SQL signatures.
 
+pub mod call;
+mod contention;
+mod leftovers;
+mod per_run;
+pub mod place;
+pub mod planning;
+mod run;
+mod statements;
+mod stepwise;
+mod transactional;
+
+pub use run::run;

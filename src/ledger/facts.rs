@@ -11,20 +11,31 @@ use super::registry::{entry_columns, entry_from};
 use crate::error::Result;
 use crate::pg::spi::bind;
 
-/// The facts, and who registered each migration that the plan may hold.
+/// The facts, and what else is known of each migration that the plan may hold.
 pub struct Gathered {
     /// For the planner.
     pub facts: Facts,
-    /// Registrant by migration id.
-    pub registrants: HashMap<i64, String>,
+    /// By migration id.
+    pub traits: HashMap<i64, Traits>,
+}
+
+/// What the planner does not ask for and the engine does.
+#[derive(Debug, Clone)]
+pub struct Traits {
+    /// Who registered the definition.
+    pub registrant: String,
+    /// Whether up runs in a transaction.
+    pub up_transaction: bool,
+    /// Whether down runs in a transaction.
+    pub down_transaction: bool,
 }
 
 impl Ledger {
     /// Reads the facts that a request depends on.
     pub fn gather(&self, project: &Project, request: &Request, ordering: Ordering) -> Result<Gathered> {
-        let mut registrants = HashMap::new();
-        let mut keep = |(entry, registrant): (Entry, String)| {
-            registrants.insert(entry.id, registrant);
+        let mut traits = HashMap::new();
+        let mut keep = |(entry, known): (Entry, Traits)| {
+            traits.insert(entry.id, known);
             entry
         };
         let pending: Vec<Entry> = self.pending(project)?.into_iter().map(&mut keep).collect();
@@ -53,7 +64,7 @@ impl Ledger {
             pending,
             applied,
         };
-        Ok(Gathered { facts, registrants })
+        Ok(Gathered { facts, traits })
     }
 
     /// How many migrations are registered and not applied.
@@ -62,7 +73,7 @@ impl Ledger {
         Ok(self.select_one(SQL, &[bind(project.id)], |row| row.require(1))?.unwrap_or(0))
     }
 
-    fn pending(&self, project: &Project) -> Result<Vec<(Entry, String)>> {
+    fn pending(&self, project: &Project) -> Result<Vec<(Entry, Traits)>> {
         const SQL: &str = concat!(
             "SELECT ", entry_columns!(),
             " FROM belay.migration m WHERE m.project_id = $1 AND NOT m.applied ORDER BY m.sort_key"
@@ -70,7 +81,7 @@ impl Ledger {
         self.select(SQL, &[bind(project.id)], |row| entry_from(&row))
     }
 
-    fn applied_wanted(&self, project: &Project, request: &Request) -> Result<Vec<(Entry, String)>> {
+    fn applied_wanted(&self, project: &Project, request: &Request) -> Result<Vec<(Entry, Traits)>> {
         const NEWEST: &str = concat!(
             "SELECT ", entry_columns!(),
             " FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id

@@ -4,6 +4,7 @@
 //! runs code of a user's. What is allowed is decided above, and again by the catalog's triggers.
 
 pub mod facts;
+pub mod leftover;
 pub mod project;
 pub mod registry;
 pub mod run;

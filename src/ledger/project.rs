@@ -189,6 +189,27 @@ impl Ledger {
         Ok(())
     }
 
+    /// Serialises registrations: held until the transaction ends.
+    pub fn lock_project(&self, project: &Project) -> Result<()> {
+        const SQL: &str = "SELECT 1 FROM belay.project WHERE id = $1 FOR NO KEY UPDATE";
+        self.write(SQL, &[bind(project.id)], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Another naming would give every registered migration another place.
+    pub fn refuse_renaming(&self, project: &Project, naming: Naming) -> Result<()> {
+        const SQL: &str = "SELECT EXISTS (SELECT FROM belay.migration WHERE project_id = $1)";
+        let used = self.select_one(SQL, &[bind(project.id)], |row| row.require::<bool>(1))?;
+        match project.naming {
+            Some(now) if now != naming && used == Some(true) => Err(Failure::new(
+                Code::Name,
+                format!("project \"{}\" has migrations in naming '{now}'", project.name),
+                "naming is fixed by the first registration; make another project for another naming",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps the naming found from a project's first registration or load.
     pub fn set_found_naming(&self, project: &Project, naming: Naming) -> Result<()> {
         const SQL: &str = "UPDATE belay.project SET naming = $2 WHERE id = $1 AND naming IS NULL";

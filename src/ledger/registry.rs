@@ -7,6 +7,7 @@ use pgrx::Json;
 use serde_json::json;
 
 use super::Ledger;
+use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
 use crate::pg::identity;
@@ -48,8 +49,10 @@ pub struct Attributes {
     pub pairs_with: Option<String>,
     /// Whether a down may split the pair.
     pub indivisible: bool,
-    /// Milliseconds; `None` = belay.lock_timeout.
-    pub lock_timeout: Option<i32>,
+    /// Of up, in milliseconds; `None` = belay.lock_timeout.
+    pub up_lock_timeout: Option<i32>,
+    /// Of down, in milliseconds; `None` = belay.lock_timeout.
+    pub down_lock_timeout: Option<i32>,
 }
 
 /// A definition to be stored.
@@ -99,13 +102,13 @@ pub struct Text {
 /// The columns an [`Entry`] is made of, in the order of [`entry_from`]; `m` is belay.migration.
 macro_rules! entry_columns {
     () => {
-        "m.id, m.name, m.sort_key, m.requires, m.pairs_with, m.indivisible, m.reversible, m.release, m.phase, m.registered_by::text"
+        "m.id, m.name, m.sort_key, m.requires, m.pairs_with, m.indivisible, m.reversible, m.release, m.phase, m.registered_by::text, m.up_transaction, m.down_transaction"
     };
 }
 pub(super) use entry_columns;
 
-/// A planner's entry and who registered it.
-pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, String)> {
+/// A planner's entry and what else is known of it.
+pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, Traits)> {
     let pair: Option<String> = row.get(5)?;
     let indivisible = row.require(6)?;
     let release: Option<String> = row.get(8)?;
@@ -120,7 +123,12 @@ pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, String)> {
         release: release.and_then(|release| release.parse().ok()),
         phase: phase.and_then(|phase| phase.parse().ok()),
     };
-    Ok((entry, row.require(10)?))
+    let traits = Traits {
+        registrant: row.require(10)?,
+        up_transaction: row.require(11)?,
+        down_transaction: row.require(12)?,
+    };
+    Ok((entry, traits))
 }
 
 /// Release and phase of a name, where it has them.
@@ -134,7 +142,7 @@ impl Ledger {
     pub fn registered(&self, project: &Project) -> Result<Vec<Registered>> {
         const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
-                    m.pairs_with, m.indivisible, m.lock_timeout
+                    m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
                FROM belay.migration m
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1";
@@ -146,7 +154,7 @@ impl Ledger {
         const LOCK: &str = "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
         const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
-                    m.pairs_with, m.indivisible, m.lock_timeout
+                    m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
                FROM belay.migration m
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1 AND m.name = $2";
@@ -161,7 +169,7 @@ impl Ledger {
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, sort_key text, release text, phase text,
                         checksum text, up text, down text, up_file text, up_line int, down_file text, down_line int,
                         up_transaction bool, down_transaction bool, requires text[], pairs_with text,
-                        indivisible bool, lock_timeout int)
+                        indivisible bool, up_lock_timeout int, down_lock_timeout int)
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
                  OVERRIDING SYSTEM VALUE
@@ -169,10 +177,10 @@ impl Ledger {
                )
                INSERT INTO belay.migration (project_id, name, sort_key, release, phase, checksum, definition_id,
                       reversible, up_transaction, down_transaction, requires, pairs_with, indivisible,
-                      lock_timeout, loaded, registered_by)
+                      up_lock_timeout, down_lock_timeout, loaded, registered_by)
                SELECT $1, name, pg_catalog.decode(sort_key, 'hex'), release, phase, checksum, definition_id,
                       down IS NOT NULL, up_transaction, down_transaction, requires, pairs_with, indivisible,
-                      lock_timeout, $3, $4::text::name
+                      up_lock_timeout, down_lock_timeout, $3, $4::text::name
                  FROM r ORDER BY pg_catalog.decode(sort_key, 'hex')";
         let registrant = identity::role_name(identity::current_role());
         self.execute(SQL, &[bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)])?;
@@ -185,7 +193,7 @@ impl Ledger {
                  SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
                         up_file text, up_line int, down_file text, down_line int, up_transaction bool,
-                        down_transaction bool, requires text[], pairs_with text, indivisible bool, lock_timeout int)
+                        down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int)
                    JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
@@ -195,7 +203,7 @@ impl Ledger {
                  UPDATE belay.migration m SET checksum = r.checksum, definition_id = r.definition_id,
                         reversible = r.down IS NOT NULL, up_transaction = r.up_transaction,
                         down_transaction = r.down_transaction, requires = r.requires, pairs_with = r.pairs_with,
-                        indivisible = r.indivisible, lock_timeout = r.lock_timeout,
+                        indivisible = r.indivisible, up_lock_timeout = r.up_lock_timeout, down_lock_timeout = r.down_lock_timeout,
                         loaded = m.loaded OR $3, missing = false,
                         registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
@@ -255,7 +263,7 @@ impl Ledger {
                     CASE WHEN $2 THEN d.down_file ELSE d.up_file END,
                     CASE WHEN $2 THEN d.down_line ELSE d.up_line END,
                     CASE WHEN $2 THEN m.down_transaction ELSE m.up_transaction END,
-                    m.lock_timeout, m.applied
+                    CASE WHEN $2 THEN m.down_lock_timeout ELSE m.up_lock_timeout END, m.applied
                FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
               WHERE m.id = $1 FOR SHARE OF m";
         let found = self.write(SQL, &[bind(migration), bind(down)], |row| {
@@ -290,7 +298,8 @@ fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
             requires: row.require(11)?,
             pairs_with: row.get(12)?,
             indivisible: row.require(13)?,
-            lock_timeout: row.get(14)?,
+            up_lock_timeout: row.get(14)?,
+            down_lock_timeout: row.get(15)?,
         },
     })
 }
@@ -318,6 +327,7 @@ fn row(new: &NewMigration) -> serde_json::Value {
         "requires": new.attributes.requires,
         "pairs_with": new.attributes.pairs_with,
         "indivisible": new.attributes.indivisible,
-        "lock_timeout": new.attributes.lock_timeout,
+        "up_lock_timeout": new.attributes.up_lock_timeout,
+        "down_lock_timeout": new.attributes.down_lock_timeout,
     })
 }

@@ -52,6 +52,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// The statement that was begun has failed for sure: it may simply be repeated.
+    pub fn forget_intent(&self, migration: i64) -> Result<()> {
+        const SQL: &str = "UPDATE belay.unfinished SET started = false, leaves = NULL WHERE migration_id = $1";
+        self.execute(SQL, &[bind(migration)])?;
+        Ok(())
+    }
+
     /// A statement is committed with this row.
     pub fn note_done(&self, migration: i64, checksum: &str) -> Result<()> {
         const SQL: &str = "UPDATE belay.unfinished SET statement = statement + 1, started = false, leaves = NULL,

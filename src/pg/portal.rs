@@ -1,5 +1,6 @@
 //! One statement through a portal of its own, as a client's simple query runs it.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
@@ -8,7 +9,13 @@ use super::compat;
 use super::parse::{Script, Statement, Target};
 use crate::error::Result;
 
-/// Memory of one migration: parse trees and plans, freed when the value is dropped.
+thread_local! {
+    /// Owned by [`Memory`]; one a session, reset rather than deleted, so that a migration
+    /// that fails leaves nothing behind.
+    static MIGRATION_MEMORY: Cell<pg_sys::MemoryContext> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// Memory of one migration: parse trees and plans.
 ///
 /// Made under TopMemoryContext, so that it survives the commits of a non-transactional one.
 pub struct Memory {
@@ -17,12 +24,18 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Makes the context and switches to it.
+    /// Empties the context and switches to it.
     pub fn enter() -> Memory {
-        // SAFETY: TopMemoryContext lives as long as the session.
+        // SAFETY: TopMemoryContext lives as long as the session. Nobody is inside the
+        // context: migrations do not nest.
         unsafe {
+            if MIGRATION_MEMORY.get().is_null() {
+                let context = new_context(pg_sys::TopMemoryContext, c"belay migration");
+                MIGRATION_MEMORY.set(context);
+            }
             let before = pg_sys::CurrentMemoryContext;
-            let context = new_context(pg_sys::TopMemoryContext, c"belay migration");
+            let context = MIGRATION_MEMORY.get();
+            pg_sys::MemoryContextReset(context);
             pg_sys::CurrentMemoryContext = context;
             Memory { context, before }
         }
@@ -31,10 +44,13 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: the context is ours; nothing of it is used after the migration.
+        if std::thread::panicking() {
+            return;
+        }
+        // SAFETY: nothing of the context is used after the migration.
         unsafe {
             pg_sys::CurrentMemoryContext = self.before;
-            pg_sys::MemoryContextDelete(self.context);
+            pg_sys::MemoryContextReset(self.context);
         }
     }
 }

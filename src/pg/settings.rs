@@ -4,6 +4,9 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
+use super::spi;
+use crate::error::Result;
+
 /// A nest level of settings; what is set above it is undone when it closes.
 #[derive(Debug, Clone, Copy)]
 pub struct Level(i32);
@@ -62,5 +65,103 @@ pub fn get(name: &CStr) -> String {
             return String::new();
         }
         CStr::from_ptr(value).to_string_lossy().into_owned()
+    }
+}
+
+/// Sets a value by text for the session.
+pub fn set_text_for_session(name: &CStr, value: &str) {
+    if let Ok(value) = CString::new(value) {
+        set_for_session(name, &value);
+    }
+}
+
+/// The session's settings before a migration that commits on its way, where no nest level
+/// can undo what it sets.
+pub struct SessionSettings {
+    /// Name, value, and whether the session had set it.
+    before: Vec<(String, String, bool)>,
+    /// Settings that pg_settings does not list (custom ones, role): name and value.
+    unlisted: Vec<(String, Option<String>)>,
+}
+
+const LISTED: &str = "SELECT name, setting, source OPERATOR(pg_catalog.=) 'session' FROM pg_catalog.pg_settings
+  WHERE context OPERATOR(pg_catalog.=) ANY ('{user,superuser}')";
+
+impl SessionSettings {
+    /// Reads them; `also` are names the migration sets.
+    pub fn save(also: &[String]) -> Result<SessionSettings> {
+        let before = Self::listed()?;
+        let mut unlisted = vec![
+            ("session_authorization".to_owned(), lookup("session_authorization")),
+            ("role".to_owned(), lookup("role")),
+        ];
+        for name in also {
+            if !before.iter().any(|(listed, ..)| listed == name)
+                && !unlisted.iter().any(|(known, _)| known == name)
+            {
+                unlisted.push((name.clone(), lookup(name)));
+            }
+        }
+        Ok(SessionSettings { before, unlisted })
+    }
+
+    fn listed() -> Result<Vec<(String, String, bool)>> {
+        spi::select(LISTED, &[], |row| {
+            Ok((row.require(1)?, row.get::<String>(2)?.unwrap_or_default(), row.require(3)?))
+        })
+    }
+
+    /// Puts back what differs. Who the session is comes first: it may decide what may be set.
+    pub fn restore(&self) -> Result<()> {
+        for (name, value) in &self.unlisted {
+            if lookup(name) != *value {
+                set_named(name, value.as_deref());
+            }
+        }
+        for (name, now, _) in Self::listed()? {
+            let Some((_, before, was_set)) = self.before.iter().find(|(n, ..)| *n == name) else {
+                continue;
+            };
+            if *before != now {
+                set_named(&name, was_set.then_some(before.as_str()));
+                if lookup(&name).is_none_or(|value| value != *before) {
+                    set_named(&name, Some(before));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lookup(name: &str) -> Option<String> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: missing_ok; the string belongs to the server and is copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
+/// Sets a value for the session, or resets it.
+fn set_named(name: &str, value: Option<&str>) {
+    let (Ok(name), Ok(text)) = (CString::new(name), CString::new(value.unwrap_or_default())) else {
+        return;
+    };
+    let context = match super::identity::is_superuser() {
+        true => pg_sys::GucContext::PGC_SUSET,
+        false => pg_sys::GucContext::PGC_USERSET,
+    };
+    // SAFETY: as in `set`; a NULL value means the default.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            if value.is_some() { text.as_ptr() } else { std::ptr::null() },
+            context,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SET,
+            true,
+            0,
+            false,
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, PgOid};
 use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
-use pgrx::{FromDatum, IntoDatum, Spi};
+use pgrx::{AnyElement, FromDatum, IntoDatum, Spi};
 
 use crate::error::Result;
 
@@ -95,6 +95,29 @@ pub fn execute(sql: &'static str, arguments: &[Value<'_>]) -> Result<usize> {
             client.update(plan, None, arguments)?;
             // SAFETY: SPI has just executed the plan; the global holds its row count.
             Ok(unsafe { pg_sys::SPI_processed } as usize)
+        })
+    })
+}
+
+/// The one composite value a query selects, copied out of SPI's memory.
+pub fn composite(sql: &'static str, arguments: &[Value<'_>]) -> Result<Option<AnyElement>> {
+    under_snapshot(|| {
+        Spi::connect_mut(|client| {
+            let plan = plan(sql, arguments, true, |sql, types| {
+                Ok(client.prepare_mut(sql, types)?.keep())
+            })?;
+            let table = client.update(plan, Some(1), arguments)?.first();
+            if table.is_empty() {
+                return Ok(None);
+            }
+            let oid = table.column_type_oid(1)?.value();
+            let Some(datum) = table.get_datum_by_ordinal(1)? else { return Ok(None) };
+            // SAFETY: a composite datum is passed by reference with a length header of its
+            // own; SPI_datumTransfer copies it into the context outside of SPI.
+            Ok(unsafe {
+                let datum = pg_sys::SPI_datumTransfer(datum, false, -1);
+                AnyElement::from_polymorphic_datum(datum, false, oid)
+            })
         })
     })
 }

@@ -23,9 +23,8 @@ pub enum Mode {
 
 /// Reads the mode from the call.
 ///
-/// # Safety
 /// `fcinfo` is the one the server called with.
-pub unsafe fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
+pub fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
     // SAFETY: for CALL the server sets `context` to a CallContext node; for SELECT to NULL.
     unsafe {
         let context = (*fcinfo).context;
@@ -81,8 +80,8 @@ pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Aborts the transaction and begins the next.
-fn restart() {
+/// Aborts the transaction, whatever its state, and begins the next. Top level only.
+pub fn restart() {
     // SAFETY: at top level the only portal that outlives the abort is the CALL's own, which
     // is active and left alone, as after ROLLBACK in a procedure.
     unsafe {

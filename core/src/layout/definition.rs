@@ -1,15 +1,15 @@
 //! One migration as text.
 
-use crate::directive::Directives;
-
+use super::define::{Source, define};
 use super::error::LayoutError;
+use crate::directive::Directives;
 
 /// A migration as its files or its registration define it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     /// The name.
     pub name: String,
-    /// The up text, without a byte order mark, else as it was given.
+    /// The up text, without a byte order mark and with pg_dump's `\restrict` lines blanked, else as it was given.
     pub up: String,
     /// The down text; `None` where there is none or where it holds nothing but comments.
     pub down: Option<String>,
@@ -32,10 +32,16 @@ pub struct Definition {
 impl Definition {
     /// A migration that is registered as text.
     ///
+    /// Section markers count as in a file: an up that holds `-- migrate:down` is cut there.
+    ///
     /// # Errors
     ///
-    /// [`LayoutError`] without a path.
+    /// [`LayoutError::Name`] and [`LayoutError::Text`], without a path.
     pub fn from_text(name: &str, up: &str, down: Option<&str>) -> Result<Definition, LayoutError> {
-        super::read::from_text(name, up, down)
+        let source = |text: &str| Source {
+            text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+            path: None,
+        };
+        define(name, &source(up), down.map(source).as_ref(), None)
     }
 }

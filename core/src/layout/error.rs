@@ -2,6 +2,7 @@
 
 use crate::directive::DirectiveError;
 use crate::name::NameError;
+use crate::plan::Direction;
 
 /// What is wrong with the section markers of a text. Lines are 1-based, in the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,8 +103,8 @@ pub enum TextError {
     /// A directive, or the SQL itself, is wrong.
     #[error("{source}")]
     Directive {
-        /// What is wrong; its own line counts from the start of the text.
-        source: DirectiveError,
+        /// What is wrong; its own line counts from the start of the text. Boxed, for errors travel by value.
+        source: Box<DirectiveError>,
         /// The line.
         line: u32,
     },
@@ -173,7 +174,7 @@ pub enum LayoutError {
         files: usize,
     },
     /// A name breaks a rule.
-    #[error("{}{source}", at(path.as_deref(), None))]
+    #[error("{}{source}", at_file(path.as_deref()))]
     Name {
         /// The file that the name came from.
         path: Option<String>,
@@ -181,10 +182,12 @@ pub enum LayoutError {
         source: NameError,
     },
     /// A text cannot be a migration.
-    #[error("{}{source}", at(path.as_deref(), source.line()))]
+    #[error("{}{source}", at_text(*part, path.as_deref(), source.line()))]
     Text {
         /// The migration's name.
         name: String,
+        /// Which of its texts.
+        part: Direction,
         /// The file; `None` for a text that was registered.
         path: Option<String>,
         /// What is wrong.
@@ -223,12 +226,17 @@ pub enum LayoutError {
 }
 
 /// The place in front of a message.
-fn at(path: Option<&str>, line: Option<u32>) -> String {
+fn at_file(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| format!("file \"{path}\": "))
+}
+
+/// The place in front of a message about a text; one without a file is known as up or down.
+fn at_text(part: Direction, path: Option<&str>, line: Option<u32>) -> String {
     match (path, line) {
-        (Some(path), Some(line)) => format!("file \"{path}\", line {line}: "),
-        (Some(path), None) => format!("file \"{path}\": "),
-        (None, Some(line)) => format!("line {line}: "),
         (None, None) => String::new(),
+        (Some(_), None) => at_file(path),
+        (Some(path), Some(line)) => format!("file \"{path}\", line {line}: "),
+        (None, Some(line)) => format!("{part}, line {line}: "),
     }
 }
 

@@ -1,17 +1,138 @@
 //! Obstacles in words.
+
 use super::PlannedStep;
 use super::obstacle::Obstacle;
+use super::request::Direction;
+
+/// The project that calls need not name.
+const DEFAULT_PROJECT: &str = "default";
 
 impl Obstacle {
     /// What stands in the way of the step.
     #[must_use]
     pub fn message(&self, step: &PlannedStep) -> String {
-        step.entry.name.clone()
+        let own = &step.entry.name;
+        match self {
+            Obstacle::Late { newest } => {
+                format!("migration \"{own}\" sorts before \"{newest}\", which is applied already")
+            }
+            Obstacle::EarlierPending { name } => {
+                format!("migration \"{own}\" cannot be applied before \"{name}\", which is pending")
+            }
+            Obstacle::OutOfOrder { late, newest } => {
+                format!(
+                    "migration \"{late}\" is pending and sorts before \"{newest}\", which is applied already"
+                )
+            }
+            Obstacle::LeavesGap { newest } => {
+                format!(
+                    "reverting \"{own}\" would leave \"{newest}\" applied, which sorts after it"
+                )
+            }
+            Obstacle::RequirementUnknown { name } => {
+                format!("migration \"{own}\" requires \"{name}\", which is not registered")
+            }
+            Obstacle::RequirementPending { name } => {
+                format!("migration \"{own}\" requires \"{name}\", which is not applied before it")
+            }
+            Obstacle::RequiredBy { name } => {
+                format!("migration \"{own}\" is required by \"{name}\", which is applied")
+            }
+            Obstacle::NoDown => format!("migration \"{own}\" has no down"),
+            Obstacle::DownsForbidden => {
+                format!("migration \"{own}\" may not be reverted: the project does not allow it")
+            }
+            Obstacle::SplitsPair { partner, .. } => {
+                format!(
+                    "reverting \"{own}\" would split it from \"{partner}\", with which it is an indivisible pair"
+                )
+            }
+            Obstacle::Unfinished {
+                name,
+                direction,
+                next_statement,
+            } => {
+                format!(
+                    "migration \"{name}\" began to go {direction} and has not finished; statement {next_statement} is next"
+                )
+            }
+        }
     }
 
-    /// The next action, as a command where there is one.
+    /// The next action, as a command where there is one; `project` is the project of the plan.
     #[must_use]
     pub fn hint(&self, step: &PlannedStep, project: &str) -> String {
-        format!("{} {project}", step.entry.name)
+        let own = literal(&step.entry.name);
+        let end = project_argument(project);
+        match self {
+            Obstacle::Late { newest } => rename_hint(&own, newest, "migrate_up", &end),
+            Obstacle::OutOfOrder { late, newest } => {
+                rename_hint(&literal(late), newest, "migrate_down", &end)
+            }
+            Obstacle::EarlierPending { name } => {
+                format!(
+                    "apply it first: CALL belay.migrate_up(target => {}{end})",
+                    literal(name)
+                )
+            }
+            Obstacle::LeavesGap { newest } => format!(
+                "revert \"{newest}\" as well, or loosen the policy for this call: CALL belay.migrate_down(ordering => 'permissive', reason => '...'{end})"
+            ),
+            Obstacle::RequirementUnknown { name } => format!(
+                "register \"{name}\", or correct the line \"-- belay: requires\" of \"{}\"",
+                step.entry.name
+            ),
+            Obstacle::RequirementPending { name } => format!(
+                "apply it first: CALL belay.migrate_up(target => {}{end}); if it sorts after \"{}\", rename one of the two",
+                literal(name),
+                step.entry.name
+            ),
+            Obstacle::RequiredBy { name } => format!("revert \"{name}\" first"),
+            Obstacle::NoDown => format!(
+                "undo it in a new migration, or undo it by hand and say so: SELECT belay.migrate_mark({own}, 'pending', reason => '...'{end})"
+            ),
+            Obstacle::DownsForbidden => format!(
+                "undo it in a new migration, or as the project's owner: SELECT belay.project_alter({}, allow_down => true)",
+                literal(project)
+            ),
+            Obstacle::SplitsPair { steps_needed, .. } => {
+                format!("CALL belay.migrate_down(steps => {steps_needed}{end}) reverts both")
+            }
+            Obstacle::Unfinished {
+                name, direction, ..
+            } => unfinished_hint(name, *direction, &end),
+        }
     }
+}
+
+fn rename_hint(late: &str, newest: &str, verb: &str, end: &str) -> String {
+    format!(
+        "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({late}, '...'{end}); or loosen the policy for this call: CALL belay.{verb}(ordering => 'permissive', reason => '...'{end})"
+    )
+}
+
+fn unfinished_hint(name: &str, direction: Direction, end: &str) -> String {
+    let verb = match direction {
+        Direction::Up => "migrate_up",
+        Direction::Down => "migrate_down",
+    };
+    let only = end.strip_prefix(", ").unwrap_or(end);
+    format!(
+        "finish it: CALL belay.{verb}({only}); or say how it stands: SELECT belay.migrate_mark({}, 'applied', reason => '...'{end}), or 'pending'",
+        literal(name)
+    )
+}
+
+/// The last argument of a call in a project that is not the default.
+fn project_argument(project: &str) -> String {
+    if project == DEFAULT_PROJECT {
+        String::new()
+    } else {
+        format!(", project => {}", literal(project))
+    }
+}
+
+/// A string literal of SQL, with `standard_conforming_strings` on.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,1 +1,8 @@
+//! Tests against a registry in memory.
 
+mod kysely;
+mod model;
+mod properties;
+mod releases;
+mod reverting;
+mod unfinished;

@@ -30,6 +30,7 @@ const fn class(byte: u8) -> u8 {
     }
 }
 
+#[inline]
 fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }

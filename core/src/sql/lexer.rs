@@ -116,6 +116,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token or line comment.
+    #[inline]
     pub(crate) fn next_piece(&mut self) -> Option<Result<Piece, LexError>> {
         if self.failed {
             return None;
@@ -184,6 +185,7 @@ impl<'a> Lexer<'a> {
 impl Iterator for Lexer<'_> {
     type Item = Result<Token, LexError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.next_piece()? {

@@ -142,7 +142,7 @@ fn word(bytes: &[u8], start: usize) -> Scanned {
 }
 
 /// The offset of the first byte from `at` on that is not of a class.
-fn run(bytes: &[u8], at: usize, class: fn(u8) -> bool) -> usize {
+fn run(bytes: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
     bytes
         .get(at..)
         .unwrap_or_default()

@@ -1,0 +1,138 @@
+//! A whole set: `migrate_load` reads a directory of the server, `migrate_load_files` takes
+//! the contents from any client.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use pgrx::iter::TableIterator;
+use pgrx::{JsonB, name, pg_extern};
+use serde_json::Value;
+
+use super::{required, word};
+use crate::error::{Code, Failure, Result, entry};
+use crate::ledger::Ledger;
+use crate::pg::identity;
+use crate::registration::{self, Change, Load, OnMissing};
+
+/// How deep folders are read: NAME/up.sql.
+const DEPTH: usize = 2;
+
+type Files = Vec<(String, Vec<u8>)>;
+
+fn load(files: &Files, on_missing: Option<&str>, prune: Option<bool>, project: Option<&str>) -> Result<Vec<Change>> {
+    let ledger = Ledger::open()?;
+    let on_missing = word(on_missing, "on_missing", "'error', 'allow' or 'revert'")?;
+    let on_missing = required(on_missing, "on_missing")?;
+    let prune = required(prune, "prune")?;
+    let project = ledger.project_for_registration(required(project, "project")?)?;
+    registration::load(&Load { ledger: &ledger, project: &project, files, on_missing, prune })
+}
+
+/// The files of a JSON object {"path": "content"}.
+fn files_of(json: Value) -> Result<Files> {
+    let Value::Object(map) = json else {
+        return Err(not_files("files is not a JSON object"));
+    };
+    map.into_iter()
+        .map(|(path, content)| match content {
+            Value::String(content) => Ok((path, content.into_bytes())),
+            _ => Err(not_files(&format!("the content of \"{path}\" is not a string"))),
+        })
+        .collect()
+}
+
+fn not_files(message: &str) -> Failure {
+    Failure::new(
+        Code::InvalidParameter,
+        message,
+        "pass files => '{\"0001_users.sql\": \"CREATE TABLE ...\", ...}': path and content",
+    )
+}
+
+/// The files below a directory of the server.
+fn read_directory(directory: &str) -> Result<Files> {
+    if !identity::may_read_server_files() {
+        return Err(Failure::new(
+            Code::Privilege,
+            "reading a directory of the server takes a superuser or a member of pg_read_server_files",
+            "GRANT pg_read_server_files TO the role, or send the contents: belay.migrate_load_files(jsonb)",
+        ));
+    }
+    let mut files = Files::new();
+    read_into(Path::new(directory), "", DEPTH, &mut files).map_err(|(path, error)| {
+        let what = match error.kind() {
+            ErrorKind::NotFound => "does not exist",
+            ErrorKind::PermissionDenied => "cannot be read",
+            ErrorKind::NotADirectory => "is not a directory",
+            _ => "cannot be read",
+        };
+        Failure::new(
+            Code::UndefinedFile,
+            format!("\"{path}\" {what} on the server"),
+            "the path is one of the server's machine, read by the server's user; \
+             belay.migrate_load_files(jsonb) takes the contents from the client",
+        )
+        .detail(error.to_string())
+    })?;
+    Ok(files)
+}
+
+fn read_into(
+    directory: &Path,
+    prefix: &str,
+    depth: usize,
+    files: &mut Files,
+) -> std::result::Result<(), (String, std::io::Error)> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| (path, error)
+    };
+    for found in std::fs::read_dir(directory).map_err(failed(directory))? {
+        crate::pg::client::check_interrupts();
+        let found = found.map_err(failed(directory))?;
+        let path = found.path();
+        let name = format!("{prefix}{}", found.file_name().to_string_lossy());
+        if found.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let kind = std::fs::metadata(&path).map_err(failed(&path))?;
+        if kind.is_dir() && depth > 1 {
+            read_into(&path, &format!("{name}/"), depth - 1, files)?;
+        } else if kind.is_file() && (name.ends_with(".sql") || name.ends_with(".toml")) {
+            files.push((name, std::fs::read(&path).map_err(failed(&path))?));
+        }
+    }
+    Ok(())
+}
+
+fn rows(changes: Vec<Change>) -> Vec<(String, String, Option<String>)> {
+    changes.into_iter().map(|change| (change.name, change.action.to_owned(), change.detail)).collect()
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "they are the function's columns")]
+fn migrate_load(
+    directory: Option<&str>,
+    on_missing: Option<&str>,
+    prune: Option<bool>,
+    project: Option<&str>,
+) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+    TableIterator::new(entry(|| {
+        let files = read_directory(required(directory, "directory")?)?;
+        Ok(rows(load(&files, on_missing, prune, project)?))
+    }))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "they are the function's columns")]
+fn migrate_load_files(
+    files: Option<JsonB>,
+    on_missing: Option<&str>,
+    prune: Option<bool>,
+    project: Option<&str>,
+) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+    TableIterator::new(entry(|| {
+        let files = files_of(required(files, "files")?.0)?;
+        Ok(rows(load(&files, on_missing, prune, project)?))
+    }))
+}

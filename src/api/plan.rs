@@ -1,0 +1,139 @@
+//! Look before the leap: `migrate_plan` shows, `migrate_check` raises.
+
+use belay_core::plan::{PlannedStep, Request};
+use pgrx::iter::TableIterator;
+use pgrx::{name, pg_extern};
+
+use super::verbs::{down_request, redo_request, to_request, up_request};
+use super::{required, word};
+use crate::engine::planning::{self, Planned};
+use crate::error::{Code, Failure, Result, entry};
+use crate::ledger::Ledger;
+use crate::ledger::project::{self, Project};
+
+/// The arguments of `migrate_plan` and `migrate_check`.
+struct Question<'a> {
+    target: Option<&'a str>,
+    steps: Option<i32>,
+    phase: Option<&'a str>,
+    release: Option<&'a str>,
+    ordering: Option<&'a str>,
+    verb: Option<&'a str>,
+    project: Option<&'a str>,
+}
+
+impl Question<'_> {
+    fn request(&self) -> Result<Request> {
+        match required(self.verb, "verb")? {
+            "up" => up_request(self.target, self.steps, self.phase, self.release),
+            "down" => down_request(Some(self.steps.unwrap_or(1))),
+            "redo" => redo_request(Some(self.steps.unwrap_or(1))),
+            "to" => to_request(self.target),
+            other => Err(Failure::new(
+                Code::InvalidParameter,
+                format!("verb => '{other}' is not known"),
+                "use 'up', 'down', 'to' or 'redo'",
+            )),
+        }
+    }
+
+    /// The plan; `None` for the project `default` that nobody has used yet.
+    fn plan(&self) -> Result<Option<(Project, Planned)>> {
+        let ledger = Ledger::open()?;
+        let name = required(self.project, "project")?;
+        let request = self.request()?;
+        let ordering = word(self.ordering, "ordering", "'strict' or 'permissive'")?;
+        if name == project::DEFAULT && ledger.find_project(name)?.is_none() {
+            return Ok(None);
+        }
+        let project = ledger.project(name)?;
+        let ordering = ordering.unwrap_or(project.ordering);
+        let planned = planning::make(&ledger, &project, &request, ordering)?;
+        Ok(Some((project, planned)))
+    }
+}
+
+type PlanRow = (
+    i32,
+    String,
+    String,
+    bool,
+    Option<String>,
+    Option<String>,
+    Option<i32>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) -> PlanRow {
+    let entry = &step.entry;
+    let blocked = step.obstacle.as_ref();
+    (
+        i32::try_from(number + 1).unwrap_or(i32::MAX),
+        entry.name.clone(),
+        step.direction.to_string(),
+        planned.is_transactional(step),
+        entry.release.as_ref().map(ToString::to_string),
+        entry.phase.map(|phase| phase.to_string()),
+        step.resume_at.and_then(|statement| i32::try_from(statement).ok()),
+        blocked.map(|obstacle| obstacle.message(step)),
+        blocked.map(|obstacle| planning::code_of(obstacle).sqlstate().to_owned()),
+        blocked.map(|obstacle| obstacle.hint(step, &project.name)),
+    )
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the function's arguments")]
+#[allow(clippy::type_complexity, reason = "they are the function's columns")]
+fn migrate_plan(
+    target: Option<&str>,
+    steps: Option<i32>,
+    phase: Option<&str>,
+    release: Option<&str>,
+    ordering: Option<&str>,
+    verb: Option<&str>,
+    project: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(step, i32),
+        name!(name, String),
+        name!(direction, String),
+        name!(transactional, bool),
+        name!(release, Option<String>),
+        name!(phase, Option<String>),
+        name!(resume_at, Option<i32>),
+        name!(blocked_by, Option<String>),
+        name!(sqlstate, Option<String>),
+        name!(hint, Option<String>),
+    ),
+> {
+    let rows = entry(|| {
+        let question = Question { target, steps, phase, release, ordering, verb, project };
+        Ok(question.plan()?.map_or_else(Vec::new, |(project, planned)| {
+            let steps = planned.plan.steps.iter().enumerate();
+            steps.map(|(number, step)| row(number, step, &planned, &project)).collect()
+        }))
+    });
+    TableIterator::new(rows)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the function's arguments")]
+fn migrate_check(
+    target: Option<&str>,
+    steps: Option<i32>,
+    phase: Option<&str>,
+    release: Option<&str>,
+    ordering: Option<&str>,
+    verb: Option<&str>,
+    project: Option<&str>,
+) -> i32 {
+    entry(|| {
+        let question = Question { target, steps, phase, release, ordering, verb, project };
+        let Some((project, planned)) = question.plan()? else { return Ok(0) };
+        planning::refuse_obstacles(&planned.plan, &project)?;
+        Ok(i32::try_from(planned.plan.steps.len()).unwrap_or(i32::MAX))
+    })
+}

@@ -1,0 +1,103 @@
+//! Projects: `project_create` and `project_alter`.
+
+use pgrx::{AnyElement, pg_extern};
+
+use super::{required, word};
+use crate::error::{Code, Failure, Result, entry};
+use crate::ledger::Ledger;
+use crate::ledger::project::Settings;
+use crate::pg::{identity, spi};
+
+const ROW: &str = "SELECT p FROM belay.project p WHERE p.name OPERATOR(pg_catalog.=) $1";
+
+struct Given<'a> {
+    ordering: Option<&'a str>,
+    naming: Option<&'a str>,
+    allow_down: Option<bool>,
+    search_path: Option<&'a str>,
+    trusted: Option<Vec<Option<String>>>,
+    owner: Option<&'a str>,
+}
+
+impl Given<'_> {
+    fn settings(self) -> Result<Settings> {
+        let trusted: Option<Vec<String>> = self.trusted.map(|roles| roles.into_iter().flatten().collect());
+        for role in trusted.iter().flatten().map(String::as_str).chain(self.owner) {
+            if identity::role_by_name(role).is_none() {
+                return Err(Failure::new(
+                    Code::InvalidParameter,
+                    format!("role \"{role}\" does not exist"),
+                    format!("CREATE ROLE {}, or correct the name", pgrx::spi::quote_identifier(role)),
+                ));
+            }
+        }
+        Ok(Settings {
+            ordering: word(self.ordering, "ordering", "'strict' or 'permissive'")?,
+            naming: word(self.naming, "naming", "'natural', 'release' or 'diesel'")?,
+            allow_down: self.allow_down,
+            search_path: self.search_path.map(str::to_owned),
+            trusted,
+            owner: self.owner.map(str::to_owned),
+        })
+    }
+}
+
+#[pg_extern(sql = false)]
+fn project_create(
+    name: Option<&str>,
+    ordering: Option<&str>,
+    naming: Option<&str>,
+    allow_down: Option<bool>,
+    search_path: Option<&str>,
+    trusted: Option<Vec<Option<String>>>,
+    owner: Option<&str>,
+) -> Option<AnyElement> {
+    entry(|| {
+        let ledger = Ledger::open()?;
+        let name = required(name, "name")?;
+        refuse_bad_name(name)?;
+        let settings =
+            Given { ordering, naming, allow_down, search_path, trusted, owner }.settings()?;
+        ledger.create_project(name, &settings)?;
+        spi::composite(ROW, &[spi::bind(name)])
+    })
+}
+
+fn refuse_bad_name(name: &str) -> Result<()> {
+    let sound = !name.is_empty()
+        && name.chars().count() <= 63
+        && name.trim() == name
+        && !name.chars().any(char::is_control);
+    if sound {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Name,
+        format!("\"{name}\" is not a project name"),
+        "use 1 to 63 characters, without control characters or white space at the ends",
+    ))
+}
+
+#[pg_extern(sql = false)]
+fn project_alter(
+    name: Option<&str>,
+    ordering: Option<&str>,
+    naming: Option<&str>,
+    allow_down: Option<bool>,
+    search_path: Option<&str>,
+    trusted: Option<Vec<Option<String>>>,
+    owner: Option<&str>,
+) -> Option<AnyElement> {
+    entry(|| {
+        let ledger = Ledger::open()?;
+        let project = ledger.project(required(name, "name")?)?;
+        project.refuse_strangers("alter it")?;
+        let settings =
+            Given { ordering, naming, allow_down, search_path, trusted, owner }.settings()?;
+        if let Some(naming) = settings.naming {
+            ledger.refuse_renaming(&project, naming)?;
+        }
+        ledger.alter_project(&project, &settings)?;
+        spi::composite(ROW, &[spi::bind(project.name)])
+    })
+}

@@ -1,0 +1,57 @@
+//! One migration at a time: `migrate_register`, `migrate_unregister`, `migrate_rename`.
+
+use pgrx::{AnyElement, pg_extern};
+
+use super::required;
+use crate::error::{Result, entry};
+use crate::ledger::Ledger;
+use crate::pg::spi;
+use crate::registration;
+
+const ROW: &str = "SELECT m FROM belay.migration m JOIN belay.project p ON p.id OPERATOR(pg_catalog.=) m.project_id
+  WHERE p.name OPERATOR(pg_catalog.=) $1 AND m.name OPERATOR(pg_catalog.=) $2";
+
+fn row(project: &str, name: &str) -> Result<Option<AnyElement>> {
+    spi::composite(ROW, &[spi::bind(project), spi::bind(name)])
+}
+
+#[pg_extern(sql = false)]
+fn migrate_register(
+    name: Option<&str>,
+    up: Option<&str>,
+    down: Option<&str>,
+    replace: Option<bool>,
+    project: Option<&str>,
+) -> Option<AnyElement> {
+    entry(|| {
+        let ledger = Ledger::open()?;
+        let (name, up) = (required(name, "name")?, required(up, "up")?);
+        let (replace, project) = (required(replace, "replace")?, required(project, "project")?);
+        let project = ledger.project_for_registration(project)?;
+        ledger.lock_project(&project)?;
+        let project = ledger.project(&project.name)?;
+        registration::register(&ledger, &project, name, up, down, replace)?;
+        row(&project.name, name)
+    })
+}
+
+#[pg_extern(sql = false)]
+fn migrate_unregister(name: Option<&str>, project: Option<&str>) {
+    entry(|| {
+        let ledger = Ledger::open()?;
+        let project = ledger.project(required(project, "project")?)?;
+        registration::unregister(&ledger, &project, required(name, "name")?)
+    });
+}
+
+#[pg_extern(sql = false)]
+fn migrate_rename(old: Option<&str>, new: Option<&str>, project: Option<&str>) -> Option<AnyElement> {
+    entry(|| {
+        let ledger = Ledger::open()?;
+        let (old, new) = (required(old, "old")?, required(new, "new")?);
+        let project = ledger.project(required(project, "project")?)?;
+        ledger.lock_project(&project)?;
+        registration::rename(&ledger, &project, old, new)?;
+        row(&project.name, new)
+    })
+}

@@ -1,0 +1,197 @@
+//! The verbs that commit: `CALL belay.migrate_up()` and its siblings.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use belay_core::naming::Phase;
+use belay_core::plan::{Request, Target};
+use pgrx::datum::Interval;
+use pgrx::{pg_extern, pg_sys};
+use serde_json::{Map, Value, json};
+
+use super::{count, required, word};
+use crate::engine::call::Call;
+use crate::error::{Code, Failure, Result, entry};
+use crate::pg::transaction::{self, Mode};
+use crate::engine;
+
+/// Options that all verbs share, as they were given.
+struct Options<'a> {
+    ordering: Option<&'a str>,
+    transaction: Option<&'a str>,
+    on_contention: Option<&'a str>,
+    wait: Option<Interval>,
+    reason: Option<&'a str>,
+    trust: Option<Vec<Option<String>>>,
+    project: Option<&'a str>,
+}
+
+impl Options<'_> {
+    fn call(self, verb: &'static str, request: Request, given: Value, mode: Mode) -> Result<Call> {
+        Ok(Call {
+            verb,
+            request,
+            ordering: word(self.ordering, "ordering", "'strict' or 'permissive'")?,
+            transaction: word(self.transaction, "transaction", "'per_migration' or 'per_run'")?,
+            on_contention: word(self.on_contention, "on_contention", "'wait' or 'fail'")?,
+            wait: self.wait.map(duration).transpose()?,
+            reason: self.reason.map(str::to_owned),
+            trust: self.trust.unwrap_or_default().into_iter().flatten().collect(),
+            project: required(self.project, "project")?.to_owned(),
+            mode,
+            arguments: given,
+        })
+    }
+}
+
+fn duration(interval: Interval) -> Result<Duration> {
+    const DAY: i128 = 86_400_000_000;
+    let micros = i128::from(interval.micros())
+        + DAY * i128::from(interval.days())
+        + 30 * DAY * i128::from(interval.months());
+    u64::try_from(micros).map(Duration::from_micros).map_err(|_| {
+        Failure::new(
+            Code::InvalidParameter,
+            "wait must not be negative",
+            "pass wait => '5 min', or on_contention => 'fail' not to wait",
+        )
+    })
+}
+
+/// What was given, without the NULLs, for the run's row.
+fn given(arguments: &[(&str, Value)]) -> Value {
+    let given: Map<String, Value> = arguments
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    Value::Object(given)
+}
+
+fn mode(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
+    transaction::mode_of(fcinfo)
+}
+
+/// An up request from its arguments.
+pub fn up_request(
+    target: Option<&str>,
+    steps: Option<i32>,
+    phase: Option<&str>,
+    release: Option<&str>,
+) -> Result<Request> {
+    Ok(Request::Up {
+        target: target.map(str::to_owned),
+        steps: count(steps, "steps")?,
+        phase: word::<Phase>(phase, "phase", "'pre' or 'post'")?,
+        release: word(release, "release", "a semantic version such as '3.1.0'")?,
+    })
+}
+
+/// A down request from its arguments.
+pub fn down_request(steps: Option<i32>) -> Result<Request> {
+    let steps = count(Some(required(steps, "steps")?), "steps")?;
+    Ok(Request::Down { steps: steps.unwrap_or(1) })
+}
+
+/// A redo request from its arguments.
+pub fn redo_request(steps: Option<i32>) -> Result<Request> {
+    let steps = count(Some(required(steps, "steps")?), "steps")?;
+    Ok(Request::Redo { steps: steps.unwrap_or(1) })
+}
+
+/// A to request from its argument: '' and NULL are errors, an unset variable must not revert everything.
+pub fn to_request(target: Option<&str>) -> Result<Request> {
+    let target = Target::from_str(required(target, "target")?).map_err(|error| {
+        Failure::new(Code::InvalidParameter, error.to_string(), error.hint())
+    })?;
+    Ok(Request::To { target })
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+fn migrate_up(
+    target: Option<&str>,
+    steps: Option<i32>,
+    phase: Option<&str>,
+    release: Option<&str>,
+    ordering: Option<&str>,
+    transaction: Option<&str>,
+    on_contention: Option<&str>,
+    wait: Option<Interval>,
+    reason: Option<&str>,
+    trust: Option<Vec<Option<String>>>,
+    project: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    entry(|| {
+        let request = up_request(target, steps, phase, release)?;
+        let given = given(&[
+            ("target", json!(target)),
+            ("steps", json!(steps)),
+            ("phase", json!(phase)),
+            ("release", json!(release)),
+        ]);
+        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        engine::run(&options.call("up", request, given, mode(fcinfo))?)
+    });
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+fn migrate_down(
+    steps: Option<i32>,
+    ordering: Option<&str>,
+    transaction: Option<&str>,
+    on_contention: Option<&str>,
+    wait: Option<Interval>,
+    reason: Option<&str>,
+    trust: Option<Vec<Option<String>>>,
+    project: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    entry(|| {
+        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let given = given(&[("steps", json!(steps))]);
+        engine::run(&options.call("down", down_request(steps)?, given, mode(fcinfo))?)
+    });
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+fn migrate_to(
+    target: Option<&str>,
+    ordering: Option<&str>,
+    transaction: Option<&str>,
+    on_contention: Option<&str>,
+    wait: Option<Interval>,
+    reason: Option<&str>,
+    trust: Option<Vec<Option<String>>>,
+    project: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    entry(|| {
+        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let given = given(&[("target", json!(target))]);
+        engine::run(&options.call("to", to_request(target)?, given, mode(fcinfo))?)
+    });
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+fn migrate_redo(
+    steps: Option<i32>,
+    ordering: Option<&str>,
+    transaction: Option<&str>,
+    on_contention: Option<&str>,
+    wait: Option<Interval>,
+    reason: Option<&str>,
+    trust: Option<Vec<Option<String>>>,
+    project: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) {
+    entry(|| {
+        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let given = given(&[("steps", json!(steps))]);
+        engine::run(&options.call("redo", redo_request(steps)?, given, mode(fcinfo))?)
+    });
+}

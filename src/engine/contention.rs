@@ -1,0 +1,92 @@
+//! Taking the project's lock: polled, never waited for in the server's queue, since a
+//! waiting transaction would hold up concurrent index builds.
+
+use std::time::{Duration, Instant};
+
+use super::call::Call;
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::project::Project;
+use crate::pg::lock::{self, Scope};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::client;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the lock is held in a mode.
+pub fn scope(mode: Mode) -> Scope {
+    match mode {
+        Mode::Caller => Scope::Transaction,
+        Mode::TopLevel | Mode::Procedural => Scope::Session,
+    }
+}
+
+/// Takes the lock, waiting if the call says so. Tells whether it had to wait.
+pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
+    if lock::is_held(project.id) && scope(call.mode) == Scope::Session {
+        return Err(Failure::new(
+            Code::Nested,
+            format!("this session holds the lock of project \"{}\" already", project.name),
+            "SELECT pg_advisory_unlock_all() releases what this session took by hand",
+        ));
+    }
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut told = false;
+    loop {
+        if lock::try_lock(project.id, scope(call.mode)) {
+            if told {
+                client::notice(format!(
+                    "project \"{}\" is free after {}",
+                    project.name,
+                    super::place::duration(began.elapsed())
+                ));
+            }
+            return Ok(told);
+        }
+        let holder = ledger.lock_holder(project)?;
+        let holder = holder.map_or("a session that has just ended".to_owned(), |h| h.description);
+        if !call.waits() || call.wait.is_some_and(|limit| began.elapsed() >= limit) {
+            return Err(busy(project, &holder, told.then(|| began.elapsed())));
+        }
+        if !told {
+            client::notice(format!("waiting for project \"{}\": {holder}", project.name));
+            told = true;
+        }
+        if call.mode != Mode::Caller {
+            transaction::commit()?;
+        }
+        let left = call.wait.map(|limit| limit.saturating_sub(began.elapsed()));
+        client::sleep(left.map_or(pause, |left| pause.min(left.max(Duration::from_millis(1)))));
+        client::refuse_when_gone()?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn busy(project: &Project, holder: &str, waited: Option<Duration>) -> Failure {
+    let waited = match waited {
+        Some(waited) => format!(" after waiting {}", super::place::duration(waited)),
+        None => String::new(),
+    };
+    Failure::new(
+        Code::LockNotAvailable,
+        format!("project \"{}\" is being migrated by another session{waited}", project.name),
+        "wait => '5 min' waits for it; belay.migrate_status() shows what it does",
+    )
+    .detail(holder.to_owned())
+}
+
+/// Refuses to go on when the lock has gone, taking it again if it is free.
+///
+/// A migration may call pg_advisory_unlock_all() or DISCARD ALL.
+pub fn keep(project: &Project, mode: Mode) -> Result<()> {
+    if lock::is_held(project.id) || lock::try_lock(project.id, scope(mode)) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::LockLost,
+        format!("the lock of project \"{}\" was lost and another session has taken it", project.name),
+        "take pg_advisory_unlock_all() or DISCARD ALL out of the migration, then run again",
+    ))
+}

@@ -1,0 +1,152 @@
+//! What a statement that commits by itself leaves when it dies, and what to do about it.
+//!
+//! Sources: the documentation of CREATE INDEX, DROP INDEX, REINDEX and ALTER TABLE on what
+//! their CONCURRENTLY forms leave behind (INVALID indexes, `_ccnew`/`_ccold`, a pending detach).
+
+use serde_json::{Value as JsonValue, json};
+
+use crate::error::{Code, Failure, Result};
+use crate::ledger::leftover;
+use crate::pg::parse::{self, Alone, Kind, Statement};
+use crate::pg::portal;
+
+/// What was found of a statement that had begun.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It had ended: go on with the next one. The words say why.
+    Done(String),
+    /// Nothing is left of it: run it again.
+    Repeat,
+    /// Commands that clear away what is left, then run it again; the words tell of it.
+    Clear(Vec<String>, String),
+    /// One command that ends what it had begun; then go on with the next one.
+    Finish(String, String),
+}
+
+impl Finding {
+    /// For the notice.
+    pub fn told(&self) -> String {
+        match self {
+            Finding::Repeat => String::new(),
+            Finding::Done(words) | Finding::Clear(_, words) | Finding::Finish(_, words) => {
+                format!("; {words}")
+            }
+        }
+    }
+
+    /// What has to run before going on.
+    pub fn commands(&self) -> &[String] {
+        match self {
+            Finding::Clear(commands, _) => commands,
+            Finding::Finish(command, _) => std::slice::from_ref(command),
+            _ => &[],
+        }
+    }
+
+    /// Whether the commands end the statement.
+    pub fn completes(&self) -> bool {
+        matches!(self, Finding::Finish(..))
+    }
+}
+
+/// The intent of a statement, as belay.unfinished.leaves keeps it.
+pub fn describe(statement: &Statement) -> JsonValue {
+    let kind = match statement.kind {
+        Kind::Alone(Alone::CreateIndex) => "create index",
+        Kind::Alone(Alone::DropIndex) => "drop index",
+        Kind::Alone(Alone::Reindex) => "reindex",
+        Kind::Alone(Alone::DetachPartition) => "detach partition",
+        Kind::Alone(Alone::Repeatable) => "repeatable",
+        _ => "unknowable",
+    };
+    match parse::target(statement) {
+        None => json!({ "kind": kind }),
+        Some(target) => json!({
+            "kind": kind,
+            "schema": target.schema,
+            "name": target.name,
+            "partition_schema": target.partition.as_ref().and_then(|(schema, _)| schema.clone()),
+            "partition": target.partition.map(|(_, name)| name),
+        }),
+    }
+}
+
+/// Looks up what became of the statement that had begun.
+pub fn examine(leaves: Option<&JsonValue>, migration: &str, statement: i32) -> Result<Finding> {
+    let text = |key: &str| leaves.and_then(|l| l.get(key)).and_then(JsonValue::as_str);
+    let (schema, name) = (text("schema"), text("name"));
+    let Some(name) = name else {
+        return match text("kind") {
+            Some("unknowable") | None => Err(unknown(migration, statement)),
+            _ => Ok(Finding::Repeat),
+        };
+    };
+    match text("kind") {
+        Some("create index") => created_index(schema, name),
+        Some("drop index") => Ok(match leftover::find_relation(schema, name)? {
+            None => Finding::Done(format!("index \"{name}\" has gone already")),
+            Some(_) => Finding::Repeat,
+        }),
+        Some("reindex") => reindexed(schema, name),
+        Some("detach partition") => detached(text("partition_schema"), text("partition").unwrap_or_default()),
+        _ => Ok(Finding::Repeat),
+    }
+}
+
+fn unknown(migration: &str, statement: i32) -> Failure {
+    let next = statement + 1;
+    Failure::new(
+        Code::Unfinished,
+        format!("migration \"{migration}\": statement {statement} had begun, and whether it ended cannot be known"),
+        format!(
+            "look at the database, then say at which statement to go on: \
+             SELECT belay.migrate_mark({}, 'pending', statement => {statement} (again) or {next} (it had ended))",
+            pgrx::spi::quote_literal(migration)
+        ),
+    )
+}
+
+fn created_index(schema: Option<&str>, name: &str) -> Result<Finding> {
+    Ok(match leftover::find_relation(schema, name)? {
+        None => Finding::Repeat,
+        Some(index) if index.valid => {
+            Finding::Done(format!("index \"{name}\" is there and valid"))
+        }
+        Some(index) => Finding::Clear(
+            vec![format!("DROP INDEX CONCURRENTLY {}", index.quoted)],
+            format!("removed invalid index \"{name}\""),
+        ),
+    })
+}
+
+fn reindexed(schema: Option<&str>, name: &str) -> Result<Finding> {
+    let left = leftover::find_reindex_remains(schema, name)?;
+    if left.is_empty() {
+        return Ok(Finding::Repeat);
+    }
+    let names: Vec<String> = left.iter().map(|index| format!("\"{}\"", index.name)).collect();
+    Ok(Finding::Clear(
+        left.iter().map(|index| format!("DROP INDEX CONCURRENTLY {}", index.quoted)).collect(),
+        format!("removed invalid index {}", names.join(", ")),
+    ))
+}
+
+fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
+    Ok(match leftover::find_parent(schema, name)? {
+        None => Finding::Done(format!("partition \"{name}\" is detached already")),
+        Some(parent) if parent.detach_pending => Finding::Finish(
+            format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", parent.quoted, parent.child_quoted),
+            format!("finished detaching partition \"{name}\""),
+        ),
+        Some(_) => Finding::Repeat,
+    })
+}
+
+/// Runs one command of Belay's own that commits by itself.
+pub fn run_alone(command: &str) -> Result<()> {
+    let script = parse::parse(command)?;
+    match script.statements.first() {
+        Some(statement) => portal::run(&script, statement, true),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,90 @@
+//! All migrations of a run in one transaction: Belay's own, or the caller's.
+
+use std::time::Instant;
+
+use super::run::{self, Run, Tally};
+use super::transactional::StepRun;
+use crate::error::{Failure, Result};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, error};
+
+/// `transaction => 'per_run'`: either every step is kept or none.
+pub fn all_or_nothing(run: &Run<'_>) -> Result<()> {
+    let mode = run.call.mode;
+    let mut tally = Tally::default();
+    let mut steps: Vec<StepRun<'_>> = Vec::new();
+    let result = transaction::attempt(mode, || {
+        run_steps(run, &mut steps, &mut tally)?;
+        run.ledger.finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
+        match mode {
+            Mode::TopLevel => transaction::commit(),
+            _ => Ok(()),
+        }
+    });
+    let result = match (result, mode) {
+        (Ok(()), Mode::Procedural) => transaction::commit(),
+        (result, _) => result,
+    };
+    match result {
+        Ok(()) => run::summary(run, tally),
+        Err(failure) => Err(record(run, &steps, failure)?),
+    }
+}
+
+/// The failed step and those that it took with it, in the history.
+fn record(run: &Run<'_>, steps: &[StepRun<'_>], failure: Failure) -> Result<Failure> {
+    let Some((last, before)) = steps.split_last() else {
+        run::finish(run, "failed", Tally::default())?;
+        return Ok(failure);
+    };
+    let failure = last.marked(failure, true);
+    for step in before {
+        if let Some(text) = step.progress.text.get() {
+            run.ledger.record_undone(&step.attempt(text), Default::default(), None)?;
+        }
+    }
+    run::record_failure(last, &failure)?;
+    run::finish(run, "failed", Tally::default())?;
+    if !before.is_empty() {
+        client::notice(format!("{} migrations of this run were rolled back with it", before.len()));
+    }
+    Ok(failure)
+}
+
+/// Inside the caller's transaction: the caller commits, and a failure cannot be recorded.
+pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
+    let mut tally = Tally::default();
+    let mut steps: Vec<StepRun<'_>> = Vec::new();
+    let result = error::catch(|| run_steps(run, &mut steps, &mut tally));
+    if let Err(failure) = result {
+        let mut failure = match steps.last() {
+            Some(step) => step.marked(failure, true),
+            None => failure,
+        };
+        failure.add_hint(
+            "this ran in the caller's transaction, so nothing of it is recorded; \
+             with autocommit the history keeps failures",
+        );
+        return Err(failure);
+    }
+    run.ledger.finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
+    run::summary(run, tally)?;
+    client::notice("this is the caller's transaction: nothing is permanent until COMMIT");
+    Ok(())
+}
+
+fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally) -> Result<()> {
+    for step in &run.planned.plan.steps {
+        client::refuse_when_gone()?;
+        let began = Instant::now();
+        steps.push(StepRun::new(run.ledger, run.project, run.id, run.call.mode, step));
+        if let Some(this) = steps.last() {
+            this.run_in_transaction()?;
+            this.announce(run::outcome_of(step.direction));
+        }
+        transaction::advance();
+        tally.count(step.direction);
+        run::told(step, began);
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! From a request to a plan that may run, or to the reason why not.
+
+use belay_core::order::Ordering;
+use belay_core::plan::{self, Direction, Obstacle, Plan, PlanError, PlannedStep, Request};
+
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::facts::Gathered;
+use crate::ledger::project::Project;
+use crate::pg::identity;
+
+/// A plan with the facts it was made from.
+pub struct Planned {
+    /// What would run.
+    pub plan: Plan,
+    /// What it was made from.
+    pub gathered: Gathered,
+}
+
+/// The policy of a call: the project's, or a tighter one; a looser one takes the owner and a reason.
+pub fn policy(project: &Project, wanted: Option<Ordering>, reason: Option<&str>) -> Result<Ordering> {
+    let Some(wanted) = wanted else { return Ok(project.ordering) };
+    if wanted.loosens(project.ordering) {
+        project.refuse_strangers(&format!("run with ordering => '{wanted}'"))?;
+        if reason.is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(Failure::new(
+                Code::InvalidParameter,
+                format!("ordering => '{wanted}' is looser than the project's and needs a reason"),
+                "pass reason => '...'; it is kept in the history",
+            ));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Plans a request.
+pub fn make(ledger: &Ledger, project: &Project, request: &Request, ordering: Ordering) -> Result<Planned> {
+    let gathered = ledger.gather(project, request, ordering)?;
+    let plan = plan::plan(request, &gathered.facts).map_err(plan_failure)?;
+    Ok(Planned { plan, gathered })
+}
+
+fn plan_failure(error: PlanError) -> Failure {
+    let code = match error {
+        PlanError::UnknownTarget { .. } => Code::Unknown,
+        _ => Code::InvalidParameter,
+    };
+    Failure::new(code, error.to_string(), error.hint())
+}
+
+/// The SQLSTATE of a reason why not.
+pub fn code_of(obstacle: &Obstacle) -> Code {
+    match obstacle {
+        Obstacle::Late { .. }
+        | Obstacle::EarlierPending { .. }
+        | Obstacle::OutOfOrder { .. }
+        | Obstacle::LeavesGap { .. } => Code::Late,
+        Obstacle::RequirementUnknown { .. }
+        | Obstacle::RequirementPending { .. }
+        | Obstacle::RequiredBy { .. } => Code::Requirement,
+        Obstacle::NoDown | Obstacle::DownsForbidden => Code::Irreversible,
+        Obstacle::SplitsPair { .. } => Code::Pair,
+        Obstacle::Unfinished { .. } => Code::Unfinished,
+    }
+}
+
+/// Refuses a plan of which any step may not run; every reason is listed.
+pub fn refuse_obstacles(plan: &Plan, project: &Project) -> Result<()> {
+    let Some((step, obstacle)) = plan.first_obstacle() else { return Ok(()) };
+    let mut failure =
+        Failure::new(code_of(obstacle), obstacle.message(step), obstacle.hint(step, &project.name));
+    let all: Vec<String> = plan
+        .steps
+        .iter()
+        .filter_map(|step| step.obstacle.as_ref().map(|obstacle| obstacle.message(step)))
+        .take(20)
+        .collect();
+    if all.len() > 1 {
+        failure = failure.detail(all.join("\n"));
+    }
+    Err(failure)
+}
+
+/// Refuses to run, with the caller's rights, what was registered by a role without them.
+pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) -> Result<()> {
+    let caller = identity::current_role();
+    let mut known: Vec<(&str, bool)> = Vec::new();
+    let mut strangers: Vec<String> = Vec::new();
+    let mut roles: Vec<&str> = Vec::new();
+    for step in &planned.plan.steps {
+        let Some(traits) = planned.gathered.traits.get(&step.entry.id) else { continue };
+        let registrant = &traits.registrant;
+        let trusted = match known.iter().find(|(name, _)| name == registrant) {
+            Some((_, trusted)) => *trusted,
+            None => {
+                let trusted = trust.contains(registrant)
+                    || project.trusted.contains(registrant)
+                    || identity::role_by_name(registrant)
+                        .is_some_and(|role| identity::has_rights_of(role, caller));
+                known.push((registrant, trusted));
+                trusted
+            }
+        };
+        if !trusted {
+            strangers.push(format!("{} was registered by {registrant}", step.entry.name));
+            if !roles.contains(&registrant.as_str()) {
+                roles.push(registrant);
+            }
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Privilege,
+        format!(
+            "{} would run with the rights of \"{}\", which its registrant does not hold",
+            if strangers.len() == 1 { "a migration".to_owned() } else { format!("{} migrations", strangers.len()) },
+            identity::role_name(caller)
+        ),
+        format!(
+            "read them, then pass trust => '{{{}}}' or run as a role of theirs; \
+             the project's owner can list such roles: belay.project_alter({}, trusted => ...)",
+            roles.join(","),
+            pgrx::spi::quote_literal(&project.name)
+        ),
+    )
+    .detail(strangers.join("\n")))
+}
+
+impl Planned {
+    /// Whether a step runs in a transaction.
+    pub fn is_transactional(&self, step: &PlannedStep) -> bool {
+        self.gathered.traits.get(&step.entry.id).is_none_or(|traits| match step.direction {
+            Direction::Up => traits.up_transaction,
+            Direction::Down => traits.down_transaction,
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! One call of a verb, from the lock to the last notice.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use belay_core::plan::{Direction, PlannedStep};
+
+use super::call::{Call, Transaction};
+use super::planning::{self, Planned};
+use super::transactional::StepRun;
+use super::{contention, per_run, place, stepwise};
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::project::{self, Project};
+use crate::ledger::run::NewRun;
+use crate::pg::extension::MemberGuard;
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, error, lock, timeout};
+
+thread_local! {
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A run is active in this session while this value lives.
+struct Active;
+
+impl Active {
+    fn enter() -> Result<Active> {
+        if ACTIVE.replace(true) {
+            return Err(Failure::new(
+                Code::Nested,
+                "a migration cannot run migrations: a run is active in this session",
+                "take the call out of the migration; use \"-- belay: requires NAME\" to order migrations",
+            ));
+        }
+        Ok(Active)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        ACTIVE.set(false);
+    }
+}
+
+/// Whether a run is active in this session.
+pub fn is_active() -> bool {
+    ACTIVE.get()
+}
+
+/// What a run did.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    /// Migrations applied and kept.
+    pub applied: i32,
+    /// Migrations reverted.
+    pub reverted: i32,
+}
+
+impl Tally {
+    /// Counts one step.
+    pub fn count(&mut self, direction: Direction) {
+        match direction {
+            Direction::Up => self.applied += 1,
+            Direction::Down => self.reverted += 1,
+        }
+    }
+}
+
+/// What the parts of a run share.
+pub struct Run<'a> {
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// The project.
+    pub project: &'a Project,
+    /// The call.
+    pub call: &'a Call,
+    /// What runs.
+    pub planned: &'a Planned,
+    /// The run's id.
+    pub id: i64,
+}
+
+/// Runs a call.
+pub fn run(call: &Call) -> Result<()> {
+    let _active = Active::enter()?;
+    let ledger = Ledger::open()?;
+    transaction::refuse_read_only()?;
+    if call.project == project::DEFAULT && ledger.find_project(&call.project)?.is_none() {
+        client::notice("nothing is registered; belay.migrate_register() or belay.migrate_load() begins");
+        return Ok(());
+    }
+    let project = ledger.project(&call.project)?;
+    let ordering = planning::policy(&project, call.ordering, call.reason.as_deref())?;
+    if call.mode == Mode::Caller && call.transaction == Some(Transaction::PerMigration) {
+        return Err(Failure::new(
+            Code::ActiveTransaction,
+            "transaction => 'per_migration' cannot commit inside the caller's transaction",
+            "call it outside a transaction block (autocommit), or leave the argument out",
+        ));
+    }
+    timeout::disarm_statement_timeout();
+    let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
+    let planned = planning::make(&ledger, &project, &call.request, ordering)?;
+    if planned.plan.steps.is_empty() {
+        return nothing_to_do(&ledger, &project, &planned);
+    }
+    contention::take(&ledger, &project, call)?;
+    let guard = MemberGuard::new(&ledger.installed);
+    let result = error::catch(|| under_lock(&ledger, &project, call, ordering));
+    drop(guard);
+    if result.is_err() && call.mode == Mode::TopLevel {
+        transaction::restart();
+    }
+    if call.mode != Mode::Caller {
+        lock::unlock(project.id);
+    }
+    result
+}
+
+fn nothing_to_do(ledger: &Ledger, project: &Project, planned: &Planned) -> Result<()> {
+    match &planned.plan.already_there {
+        Some(target) => client::notice(format!("{target} is applied already: nothing to do")),
+        None => client::notice(format!("nothing to do, {} pending", ledger.count_pending(project)?)),
+    }
+    Ok(())
+}
+
+/// Plans again, now that nobody else can change anything, and runs the plan.
+fn under_lock(
+    ledger: &Ledger,
+    project: &Project,
+    call: &Call,
+    ordering: belay_core::order::Ordering,
+) -> Result<()> {
+    if call.mode != Mode::Caller {
+        transaction::commit()?;
+    }
+    let planned = planning::make(ledger, project, &call.request, ordering)?;
+    if planned.plan.steps.is_empty() {
+        return nothing_to_do(ledger, project, &planned);
+    }
+    planning::refuse_obstacles(&planned.plan, project)?;
+    planning::refuse_trojans(&planned, project, &call.trust)?;
+    let transaction = call.transaction.unwrap_or(Transaction::PerMigration);
+    refuse_alone(&planned, call, transaction)?;
+    let id = ledger.begin_run(
+        project,
+        &NewRun {
+            verb: call.verb,
+            ordering,
+            transaction: match (call.mode, transaction) {
+                (Mode::Caller, _) => "caller",
+                (_, Transaction::PerMigration) => "per_migration",
+                (_, Transaction::PerRun) => "per_run",
+            },
+            arguments: call.arguments.clone(),
+            reason: call.reason.as_deref(),
+        },
+    )?;
+    if call.mode != Mode::Caller {
+        transaction::commit()?;
+    }
+    let run = Run { ledger, project, call, planned: &planned, id };
+    match (call.mode, transaction) {
+        (Mode::Caller, _) => per_run::in_callers_transaction(&run),
+        (_, Transaction::PerRun) => per_run::all_or_nothing(&run),
+        (_, Transaction::PerMigration) => each_by_itself(&run),
+    }
+}
+
+/// A step that cannot run in a transaction has no place where one transaction holds the run.
+fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) -> Result<()> {
+    if call.mode == Mode::TopLevel && transaction == Transaction::PerMigration {
+        return Ok(());
+    }
+    let Some(step) = planned.plan.steps.iter().find(|step| !planned.is_transactional(step)) else {
+        return Ok(());
+    };
+    let name = &step.entry.name;
+    Err(match call.mode {
+        Mode::Caller => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run inside the caller's transaction"),
+            "CALL it outside a transaction block (autocommit)",
+        ),
+        Mode::Procedural => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run from a procedure or DO block"),
+            "CALL it from the client, at top level",
+        ),
+        Mode::TopLevel => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run with transaction => 'per_run'"),
+            "leave transaction out: each migration then commits by itself",
+        ),
+    })
+}
+
+fn each_by_itself(run: &Run<'_>) -> Result<()> {
+    let mut tally = Tally::default();
+    for step in &run.planned.plan.steps {
+        let result = error::catch(|| {
+            client::refuse_when_gone()?;
+            contention::keep(run.project, run.call.mode)
+        });
+        let result = result.and_then(|()| one(run, step));
+        if let Err(failure) = result {
+            finish(run, "failed", tally)?;
+            return Err(failure);
+        }
+        tally.count(step.direction);
+    }
+    finish(run, "succeeded", tally)?;
+    summary(run, tally)
+}
+
+fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
+    if !run.planned.is_transactional(step) {
+        return stepwise::run(run, step);
+    }
+    let began = Instant::now();
+    let mode = run.call.mode;
+    let this = StepRun::new(run.ledger, run.project, run.id, mode, step);
+    let result = transaction::attempt(mode, || {
+        this.run_in_transaction()?;
+        this.announce(outcome_of(step.direction));
+        match mode {
+            Mode::TopLevel => transaction::commit(),
+            _ => Ok(()),
+        }
+    });
+    let result = match (result, mode) {
+        (Ok(()), Mode::Procedural) => transaction::commit(),
+        (result, _) => result,
+    };
+    match result {
+        Ok(()) => {
+            told(step, began);
+            Ok(())
+        }
+        Err(failure) => {
+            let failure = this.marked(failure, true);
+            record_failure(&this, &failure)?;
+            Err(failure)
+        }
+    }
+}
+
+/// Writes the failed step; committed together with the end of the run.
+pub fn record_failure(this: &StepRun<'_>, failure: &Failure) -> Result<()> {
+    match this.progress.text.get() {
+        Some(text) => {
+            this.ledger.record_undone(&this.attempt(text), this.place(), Some(failure))?;
+            this.announce("failed");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The name of a good outcome.
+pub fn outcome_of(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "applied",
+        Direction::Down => "reverted",
+    }
+}
+
+/// The notice of a migration that went well.
+pub fn told(step: &PlannedStep, began: Instant) {
+    client::notice(format!(
+        "{} {} ({})",
+        outcome_of(step.direction),
+        step.entry.name,
+        place::duration(began.elapsed())
+    ));
+}
+
+/// Ends the run's row and commits it.
+pub fn finish(run: &Run<'_>, outcome: &str, tally: Tally) -> Result<()> {
+    run.ledger.finish_run(run.id, outcome, tally.applied, tally.reverted)?;
+    match run.call.mode {
+        Mode::Caller => Ok(()),
+        _ => transaction::commit(),
+    }
+}
+
+/// The last notice.
+pub fn summary(run: &Run<'_>, tally: Tally) -> Result<()> {
+    let mut parts = Vec::new();
+    if tally.reverted > 0 {
+        parts.push(format!("{} reverted", tally.reverted));
+    }
+    if tally.applied > 0 || tally.reverted == 0 {
+        parts.push(format!("{} applied", tally.applied));
+    }
+    parts.push(format!("{} pending", run.ledger.count_pending(run.project)?));
+    parts.push(format!("run {}", run.id));
+    client::notice(parts.join(", "));
+    Ok(())
+}

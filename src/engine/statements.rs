@@ -1,0 +1,86 @@
+//! Statements of one migration, one after the other, with what is looked at between them.
+
+use std::cell::Cell;
+
+use super::contention;
+use crate::error::{Code, Failure, Result};
+use crate::guc;
+use crate::ledger::project::Project;
+use crate::ledger::registry::Text;
+use crate::pg::parse::Script;
+use crate::pg::transaction::Mode;
+use crate::pg::{client, portal, settings, timeout};
+
+/// What the statements of a migration run under.
+pub struct Surroundings<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// How Belay was called.
+    pub mode: Mode,
+    /// statement_timeout before the migration, to tell whether it sets one of its own.
+    pub outer_statement_timeout: i32,
+}
+
+impl<'a> Surroundings<'a> {
+    /// As they are now.
+    pub fn new(project: &'a Project, mode: Mode) -> Self {
+        let outer_statement_timeout = timeout::session_statement_timeout();
+        Surroundings { project, mode, outer_statement_timeout }
+    }
+
+    /// The limit of the next statement in milliseconds: the migration's own, or Belay's.
+    fn limit(&self) -> i32 {
+        let now = timeout::session_statement_timeout();
+        if now == self.outer_statement_timeout { guc::statement_timeout() } else { now }
+    }
+
+    /// Runs one statement; `top_level` lets it commit by itself.
+    pub fn run_one(&self, script: &Script, index: usize, top_level: bool) -> Result<()> {
+        let Some(statement) = script.statements.get(index) else { return Ok(()) };
+        timeout::arm_statement_timeout(self.limit());
+        portal::run(script, statement, top_level)?;
+        timeout::disarm_statement_timeout();
+        client::check_interrupts();
+        contention::keep(self.project, self.mode)
+    }
+
+    /// Runs all statements in the transaction that is open; `at` tells which one is in hand.
+    pub fn run_all(&self, script: &Script, at: &Cell<Option<(usize, usize)>>) -> Result<()> {
+        for (index, statement) in script.statements.iter().enumerate() {
+            at.set(Some((index, statement.start)));
+            self.run_one(script, index, false)?;
+        }
+        at.set(None);
+        Ok(())
+    }
+}
+
+/// Applies the settings that every migration runs under, for the innermost level.
+pub fn apply_settings(project: &Project, text: &Text) {
+    let lock_timeout = text.lock_timeout.unwrap_or_else(guc::lock_timeout);
+    settings::set_text_for_level(c"lock_timeout", &lock_timeout.to_string());
+    if let Some(path) = &project.search_path {
+        settings::set_text_for_level(c"search_path", path);
+    }
+}
+
+/// 25001 and 2D000 from inside a migration mean that it needs to run outside a transaction.
+pub fn explain(failure: &mut Failure, transactional: bool) {
+    let state = failure.sqlstate();
+    if transactional && (state == "25001" || state == "2D000") {
+        failure.add_hint(
+            "the statement cannot run in a transaction: put \"-- belay: transaction off\" at the head of the migration",
+        );
+    }
+}
+
+/// The text of a direction, or the error that it is gone.
+pub fn required_sql<'a>(text: &'a Text, name: &str) -> Result<&'a str> {
+    text.sql.as_deref().ok_or_else(|| {
+        Failure::new(
+            Code::Irreversible,
+            format!("migration \"{name}\" has no down"),
+            "write one, or restore from a backup",
+        )
+    })
+}

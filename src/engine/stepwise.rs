@@ -1,0 +1,268 @@
+//! A non-transactional migration: statement by statement, each committed with its progress.
+//!
+//! An ordinary statement commits together with the row that says so. A statement that
+//! commits by itself has its intent written first; what it left is looked up on resume.
+
+use std::time::Instant;
+
+use belay_core::checksum::Checksum;
+use belay_core::plan::PlannedStep;
+
+use super::leftovers::{self, Finding};
+use super::run::{self, Run};
+use super::statements::Surroundings;
+use super::transactional::StepRun;
+use crate::error::{Code, Failure, Result};
+use crate::guc;
+use crate::ledger::unfinished::Progress;
+use crate::pg::parse::{self, Alone, Kind, Script};
+use crate::pg::settings::{self, SessionSettings};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, identity, portal};
+
+/// A migration under way.
+struct Stepwise<'a> {
+    this: &'a StepRun<'a>,
+    script: &'a Script,
+    step_id: i64,
+    surroundings: Surroundings<'a>,
+}
+
+/// Runs the step to its end, or to the statement at which the next run goes on.
+pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
+    let began = Instant::now();
+    let mode = run.call.mode;
+    let this = StepRun::new(run.ledger, run.project, run.id, mode, step);
+    let _memory = portal::Memory::enter();
+    let opened = transaction::attempt(mode, || open(&this));
+    let (script, step_id, progress) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            let failure = this.marked(failure, false);
+            run::record_failure(&this, &failure)?;
+            return Err(failure);
+        }
+    };
+    let saved = SessionSettings::save(&parse::setting_names(&script))?;
+    let who = identity::identity();
+    let stepwise = Stepwise {
+        surroundings: Surroundings::new(run.project, mode),
+        this: &this,
+        script: &script,
+        step_id,
+    };
+    let result = transaction::attempt(mode, || stepwise.prepare_session())
+        .and_then(|()| stepwise.go(&progress));
+    saved.restore()?;
+    let result = result.and_then(|()| this.refuse_changed_identity(who));
+    match result {
+        Ok(()) => {
+            run::told(step, began);
+            Ok(())
+        }
+        Err(failure) => Err(stepwise.record(failure)?),
+    }
+}
+
+/// Reads the text, checks what ran before against it, and makes the step visible.
+fn open(this: &StepRun<'_>) -> Result<(Script, i64, Option<Progress>)> {
+    let text = this.lock_text()?;
+    let script = this.parse(text)?;
+    refuse_session_state(this, &script)?;
+    let progress = this.ledger.progress(this.step.entry.id)?;
+    if let Some(progress) = &progress {
+        refuse_edited(this, &script, progress)?;
+    }
+    let step_id = this.ledger.open_step(&this.attempt(text))?;
+    this.ledger.begin_progress(this.project, this.step.entry.id, step_id, this.step.direction)?;
+    transaction::commit()?;
+    Ok((script, step_id, progress))
+}
+
+/// A resumed run is another session: what a statement left in the first one is not there.
+fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
+    let last_alone = script.statements.iter().rposition(|s| matches!(s.kind, Kind::Alone(_)));
+    let offender = script.statements.iter().enumerate().find_map(|(i, s)| match s.kind {
+        Kind::SessionState(what) if last_alone.is_some_and(|last| i < last) => Some((i, s, what)),
+        _ => None,
+    });
+    let Some((index, statement, what)) = offender else { return Ok(()) };
+    this.progress.at.set(Some((index, statement.start)));
+    Err(Failure::new(
+        Code::Statement,
+        format!("{what} may not stand before a statement that commits by itself"),
+        "a resumed run would lack it: put it into a migration of its own, or use an ordinary table",
+    ))
+}
+
+fn checksum(script: &Script, index: usize) -> String {
+    let text = script.statements.get(index).map_or("", |statement| script.statement_text(statement));
+    Checksum::of(text, None).map(|sum| sum.to_string()).unwrap_or_default()
+}
+
+fn refuse_edited(this: &StepRun<'_>, script: &Script, progress: &Progress) -> Result<()> {
+    let edited = progress.done.iter().enumerate().find(|(i, done)| checksum(script, *i) != **done);
+    let Some((index, _)) = edited else { return Ok(()) };
+    let now = script.statements.get(index).map_or("(no such statement)", |s| script.statement_text(s));
+    Err(Failure::new(
+        Code::Changed,
+        format!("migration \"{}\" was edited at statement {}, which has run already", this.name(), index + 1),
+        "put the statements that ran back as they were (belay.definition holds the text), and edit only what follows",
+    )
+    .detail(format!("statement {} is now: {}", index + 1, now.chars().take(200).collect::<String>())))
+}
+
+impl Stepwise<'_> {
+    fn prepare_session(&self) -> Result<()> {
+        let text = self.this.lock_text()?;
+        let lock_timeout = text.lock_timeout.unwrap_or_else(guc::lock_timeout);
+        settings::set_text_for_session(c"lock_timeout", &lock_timeout.to_string());
+        if let Some(path) = &self.this.project.search_path {
+            settings::set_text_for_session(c"search_path", path);
+        }
+        transaction::commit()
+    }
+
+    fn go(&self, before: &Option<Progress>) -> Result<()> {
+        let first = match before {
+            Some(progress) => self.resume(progress)?,
+            None => 0,
+        };
+        if self.script.statements.is_empty() || first >= self.script.statements.len() {
+            return self.in_transaction(|| self.end());
+        }
+        for index in first..self.script.statements.len() {
+            client::refuse_when_gone()?;
+            self.one(index)?;
+        }
+        Ok(())
+    }
+
+    /// Says where it goes on, looks after what the last session left, runs the settings
+    /// again. Returns the statement to go on with, from 0.
+    fn resume(&self, progress: &Progress) -> Result<usize> {
+        let mut next = usize::try_from(progress.statement - 1).unwrap_or(0);
+        let mut told = format!(
+            "{}: resuming at statement {} of {}",
+            self.this.name(),
+            progress.statement,
+            self.script.statements.len()
+        );
+        for (index, statement) in self.script.statements.iter().enumerate().take(next) {
+            if statement.kind == Kind::Setting {
+                self.this.progress.at.set(Some((index, statement.start)));
+                self.in_transaction(|| self.surroundings.run_one(self.script, index, false))?;
+            }
+        }
+        if progress.started {
+            if let Some(statement) = self.script.statements.get(next) {
+                self.this.progress.at.set(Some((next, statement.start)));
+            }
+            let finding = leftovers::examine(progress.leaves.as_ref(), self.this.name(), progress.statement)?;
+            told.push_str(&finding.told());
+            for command in finding.commands() {
+                self.alone(|| leftovers::run_alone(command))?;
+            }
+            client::notice(told);
+            if matches!(finding, Finding::Done(_)) || finding.completes() {
+                self.in_transaction(|| self.note_done(next))?;
+                next += 1;
+            }
+        } else {
+            client::notice(told);
+        }
+        Ok(next)
+    }
+
+    fn one(&self, index: usize) -> Result<()> {
+        let Some(statement) = self.script.statements.get(index) else { return Ok(()) };
+        self.this.progress.at.set(Some((index, statement.start)));
+        let by_itself = match (&statement.kind, self.this.mode) {
+            (Kind::Alone(_), _) => true,
+            (Kind::MayCommit, mode) => mode == Mode::TopLevel,
+            _ => false,
+        };
+        if !by_itself {
+            return self.in_transaction(|| {
+                self.surroundings.run_one(self.script, index, false)?;
+                transaction::check_deferred_constraints();
+                self.note_done(index)
+            });
+        }
+        self.in_transaction(|| {
+            let leaves = leftovers::describe(statement);
+            self.this.ledger.note_intent(self.this.step.entry.id, Some(leaves))
+        })?;
+        let unlimited = matches!(
+            statement.kind,
+            Kind::Alone(Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition)
+        );
+        self.alone(|| {
+            let lock_timeout = settings::get(c"lock_timeout");
+            if unlimited {
+                settings::set_text_for_session(c"lock_timeout", "0");
+                transaction::commit()?;
+            }
+            let result = self.surroundings.run_one(self.script, index, true);
+            if unlimited {
+                settings::set_text_for_session(c"lock_timeout", &lock_timeout);
+            }
+            result
+        })?;
+        self.in_transaction(|| self.note_done(index))
+    }
+
+    /// The statement's progress; the last one's together with the end of the migration.
+    fn note_done(&self, index: usize) -> Result<()> {
+        self.this.ledger.note_done(self.this.step.entry.id, &checksum(self.script, index))?;
+        if index + 1 == self.script.statements.len() {
+            self.end()?;
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<()> {
+        let text = self.this.lock_text()?;
+        self.this.ledger.end_progress(self.this.step.entry.id)?;
+        self.this.ledger.close_step(&self.this.attempt(text), self.step_id)?;
+        self.this.announce(run::outcome_of(self.this.step.direction));
+        Ok(())
+    }
+
+    fn in_transaction(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
+        match self.this.mode {
+            Mode::TopLevel => transaction::attempt(Mode::TopLevel, || {
+                body()?;
+                transaction::commit()
+            }),
+            mode => {
+                transaction::attempt(mode, body)?;
+                transaction::commit()
+            }
+        }
+    }
+
+    fn alone(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
+        transaction::attempt(self.this.mode, || {
+            body()?;
+            transaction::commit()
+        })
+    }
+
+    /// Writes how far it came. The project stays unfinished; the next run goes on here.
+    fn record(&self, failure: Failure) -> Result<Failure> {
+        let mut failure = self.this.marked(failure, false);
+        let place = self.this.place();
+        let known_to_have_failed = place
+            .statement
+            .and_then(|n| self.script.statements.get(usize::try_from(n - 1).unwrap_or(usize::MAX)))
+            .is_some_and(|s| matches!(s.kind, Kind::MayCommit | Kind::Alone(Alone::Unknowable | Alone::Repeatable)));
+        if known_to_have_failed {
+            self.this.ledger.forget_intent(self.this.step.entry.id)?;
+        }
+        failure.add_hint("the statements before it are committed; the next run resumes at this one");
+        self.this.ledger.fail_step(self.step_id, place, &failure)?;
+        self.this.announce("failed");
+        Ok(failure)
+    }
+}

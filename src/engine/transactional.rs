@@ -1,0 +1,173 @@
+//! One migration in the transaction that is open, together with its ledger rows.
+
+use std::cell::{Cell, OnceCell};
+
+use belay_core::plan::{Direction, PlannedStep};
+use belay_core::sql::blank_restrict_lines;
+use pgrx::datum::TimestampWithTimeZone;
+
+use super::place;
+use super::statements::{self, Surroundings};
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::project::Project;
+use crate::ledger::registry::Text;
+use crate::ledger::step::{Attempt, Place};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, identity, parse, portal, settings};
+
+/// One step of a run.
+pub struct StepRun<'a> {
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// The project.
+    pub project: &'a Project,
+    /// The run's id.
+    pub run: i64,
+    /// How Belay was called.
+    pub mode: Mode,
+    /// What is planned.
+    pub step: &'a PlannedStep,
+    /// When it began.
+    pub started_at: TimestampWithTimeZone,
+    /// How far it came: what its record and its error need, also after an error.
+    pub progress: Progress,
+}
+
+/// How far a step came.
+#[derive(Default)]
+pub struct Progress {
+    /// The text that runs.
+    pub text: OnceCell<Text>,
+    /// The SQL that was parsed.
+    pub sql: OnceCell<String>,
+    /// Number of statements.
+    pub statements: Cell<i32>,
+    /// The statement in hand: its number from 0, and its first byte.
+    pub at: Cell<Option<(usize, usize)>>,
+}
+
+impl<'a> StepRun<'a> {
+    /// A step that begins now.
+    pub fn new(ledger: &'a Ledger, project: &'a Project, run: i64, mode: Mode, step: &'a PlannedStep) -> Self {
+        let verb = if step.direction == Direction::Up { "applying" } else { "reverting" };
+        client::show_activity(&format!(
+            "belay: {verb} {} (project {}, run {run})",
+            step.entry.name, project.name
+        ));
+        let (started_at, progress) = (client::now(), Progress::default());
+        StepRun { ledger, project, run, mode, step, started_at, progress }
+    }
+
+    /// The migration's name.
+    pub fn name(&self) -> &str {
+        &self.step.entry.name
+    }
+
+    /// Reads and locks the text, and refuses when the plan is no longer true.
+    pub fn lock_text(&self) -> Result<&Text> {
+        let down = self.step.direction == Direction::Down;
+        let text = self.ledger.lock_text(self.step.entry.id, down)?;
+        match text {
+            Some(text) if text.applied == down => Ok(self.progress.text.get_or_init(|| text)),
+            _ => Err(Failure::new(
+                Code::Unknown,
+                format!("migration \"{}\" changed while the run was going on", self.name()),
+                "run again; belay.migrate_status() shows how it stands",
+            )),
+        }
+    }
+
+    /// Parses the text.
+    pub fn parse(&self, text: &Text) -> Result<parse::Script> {
+        let sql = statements::required_sql(text, self.name())?;
+        let sql = self.progress.sql.get_or_init(|| blank_restrict_lines(sql).into_owned());
+        let script = parse::parse(sql)?;
+        self.progress.statements.set(i32::try_from(script.statements.len()).unwrap_or(i32::MAX));
+        if script.stripped {
+            client::notice(format!("{}: its outer BEGIN and COMMIT were left out", self.name()));
+        }
+        Ok(script)
+    }
+
+    /// A row's worth of facts about this attempt.
+    pub fn attempt<'b>(&'b self, text: &'b Text) -> Attempt<'b> {
+        Attempt {
+            run: self.run,
+            project: self.project,
+            migration: self.step.entry.id,
+            name: self.name(),
+            direction: self.step.direction,
+            text,
+            search_path: match &self.project.search_path {
+                Some(path) => path.clone(),
+                None => settings::get(c"search_path"),
+            },
+            started_at: self.started_at,
+            statements: self.progress.statements.get(),
+        }
+    }
+
+    /// Runs the step and writes its rows. The caller ends the transaction either way.
+    pub fn run_in_transaction(&self) -> Result<()> {
+        let text = self.lock_text()?;
+        let _memory = portal::Memory::enter();
+        let script = self.parse(text)?;
+        let who = identity::identity();
+        let level = settings::open_level();
+        statements::apply_settings(self.project, text);
+        Surroundings::new(self.project, self.mode).run_all(&script, &self.progress.at)?;
+        transaction::check_deferred_constraints();
+        settings::close_level(level);
+        self.refuse_changed_identity(who)?;
+        let attempt = self.attempt(text);
+        match self.step.direction {
+            Direction::Up => self.ledger.record_applied(&attempt)?,
+            Direction::Down => self.ledger.record_reverted(&attempt)?,
+        }
+        Ok(())
+    }
+
+    /// SET ROLE and SET SESSION AUTHORIZATION end with the migration; anything else that
+    /// changed who we are must not be committed.
+    pub fn refuse_changed_identity(&self, before: identity::Identity) -> Result<()> {
+        if identity::identity() == before {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::Statement,
+            format!("migration \"{}\" changed the session's user and did not change it back", self.name()),
+            "use SET LOCAL ROLE, or RESET ROLE at the end of the migration",
+        ))
+    }
+
+    /// The place of the statement in hand.
+    pub fn place(&self) -> Place {
+        let (Some((index, start)), Some(sql)) = (self.progress.at.get(), self.progress.sql.get()) else {
+            return Place::default();
+        };
+        let before = sql.as_bytes()[..start.min(sql.len())].iter().filter(|b| **b == b'\n').count();
+        let first = self.progress.text.get().map_or(1, |text| text.line);
+        Place {
+            statement: Some(i32::try_from(index + 1).unwrap_or(i32::MAX)),
+            line: Some(i32::try_from(before).unwrap_or(i32::MAX).saturating_add(first)),
+        }
+    }
+
+    /// The failure with its place in CONTEXT and position.
+    pub fn marked(&self, mut failure: Failure, transactional: bool) -> Failure {
+        statements::explain(&mut failure, transactional);
+        if let Some(text) = self.progress.text.get() {
+            let sql = self.progress.sql.get().map_or("", String::as_str);
+            place::mark(&mut failure, &self.attempt(text), self.place(), sql);
+        }
+        failure
+    }
+
+    /// Announces the step; delivered by its commit.
+    pub fn announce(&self, outcome: &str) {
+        if let (Some(text), true) = (self.progress.text.get(), self.mode != Mode::Caller) {
+            self.ledger.announce(&self.attempt(text), outcome);
+        }
+    }
+}

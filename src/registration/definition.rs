@@ -1,0 +1,156 @@
+//! One definition, checked: its name against the project's naming, its SQL against the
+//! server's grammar.
+
+use belay_core::checksum::Checksum;
+use belay_core::directive::Directives;
+use belay_core::layout::{Definition, LayoutError, TextError};
+use belay_core::name::NameError;
+use belay_core::naming::Naming;
+use belay_core::sql::blank_restrict_lines;
+
+use crate::error::{Code, Failure, Result};
+use crate::ledger::project::Project;
+use crate::ledger::registry::{Attributes, NewMigration, release_of};
+use crate::pg::{error, parse, portal};
+
+/// A set or text that cannot be read, with file and line in the message.
+pub fn layout_failure(failure: &LayoutError) -> Failure {
+    let code = match failure {
+        LayoutError::Name { .. } => Code::Name,
+        LayoutError::Text { source: TextError::Directive { source, .. }, .. }
+            if source.is_meta_command() =>
+        {
+            Code::Statement
+        }
+        _ => Code::File,
+    };
+    Failure::new(code, failure.to_string(), failure.hint())
+}
+
+/// A name that is none, or not one of the project's.
+pub fn name_failure(failure: &NameError) -> Failure {
+    Failure::new(Code::Name, failure.to_string(), failure.hint())
+}
+
+/// The key of a name in a project's order; refuses names of another naming.
+pub fn sort_key(project: &Project, naming: Naming, name: &str) -> Result<Vec<u8>> {
+    belay_core::name::check_name(name).map_err(|e| name_failure(&e))?;
+    if !(project.naming_declared && naming == Naming::Natural) {
+        naming.check(name).map_err(|e| name_failure(&e))?;
+    }
+    naming.sort_key(name).map_err(|e| name_failure(&e))
+}
+
+/// The checksum of a definition's two texts.
+pub fn checksum(definition: &Definition) -> Result<String> {
+    Checksum::of(&definition.up, definition.down.as_deref())
+        .map(|sum| sum.to_string())
+        .map_err(|e| {
+            let file = definition.up_path.as_deref().unwrap_or("the registered text");
+            Failure::new(Code::File, format!("{file}: {e}"), e.hint())
+        })
+}
+
+/// The definition's row, with its SQL parsed by the server.
+pub fn checked(project: &Project, naming: Naming, definition: &Definition, checksum: String) -> Result<NewMigration> {
+    let sort_key = sort_key(project, naming, &definition.name)?;
+    let up_line = line(definition.up_first_line);
+    let down_line = line(definition.down_first_line);
+    let up = Origin { definition, file: definition.up_path.as_deref(), line: up_line, direction: "up" };
+    let down = Origin { definition, file: definition.down_path.as_deref(), line: down_line, direction: "down" };
+    let up_transaction = up.runs_in_transaction(&definition.up, definition.directives.transaction)?;
+    let down_transaction = match &definition.down {
+        Some(text) => down.runs_in_transaction(text, definition.down_transaction)?,
+        None => true,
+    };
+    Ok(NewMigration {
+        name: definition.name.clone(),
+        sort_key,
+        release: match naming {
+            Naming::Release => release_of(&definition.name),
+            _ => None,
+        },
+        checksum,
+        up: definition.up.clone(),
+        down: definition.down.clone(),
+        up_origin: (definition.up_path.clone(), up_line),
+        down_origin: (definition.down_path.clone(), down_line),
+        attributes: attributes(definition, up_transaction, down_transaction),
+    })
+}
+
+fn attributes(definition: &Definition, up_transaction: bool, down_transaction: bool) -> Attributes {
+    let Directives { requires, pairs_with, lock_timeout_ms, .. } = definition.directives.clone();
+    let milliseconds = |ms: Option<u32>| ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
+    Attributes {
+        up_transaction,
+        down_transaction,
+        requires,
+        indivisible: pairs_with.as_ref().is_some_and(|pair| pair.indivisible),
+        pairs_with: pairs_with.map(|pair| pair.name),
+        up_lock_timeout: milliseconds(lock_timeout_ms),
+        down_lock_timeout: milliseconds(definition.down_lock_timeout_ms),
+    }
+}
+
+fn line(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Where a text came from.
+struct Origin<'a> {
+    definition: &'a Definition,
+    file: Option<&'a str>,
+    line: i32,
+    direction: &'static str,
+}
+
+impl Origin<'_> {
+    /// Parses the text; whether it runs in a transaction, as directed or as its statements need.
+    fn runs_in_transaction(&self, text: &str, directed: Option<bool>) -> Result<bool> {
+        let sql = blank_restrict_lines(text);
+        let alone = error::catch(|| {
+            let _memory = portal::Memory::enter();
+            Ok(parse::parse(&sql)?.needs_no_transaction())
+        })
+        .map_err(|failure| self.placed(failure, &sql))?;
+        match (directed, alone) {
+            (Some(true), true) => Err(self.contradicted()),
+            (Some(directed), _) => Ok(directed),
+            (None, alone) => Ok(!alone),
+        }
+    }
+
+    fn contradicted(&self) -> Failure {
+        Failure::new(
+            Code::Statement,
+            format!(
+                "migration \"{}\", {}: \"-- belay: transaction on\" and a statement that cannot run in a transaction",
+                self.definition.name, self.direction
+            ),
+            "take the directive out, or put the statement into a migration of its own",
+        )
+    }
+
+    fn placed(&self, mut failure: Failure, sql: &str) -> Failure {
+        let mut place = format!("migration \"{}\", {}", self.definition.name, self.direction);
+        if let Failure::Server(error) = &mut failure {
+            let position = std::mem::take(&mut error.cursor_position);
+            if position > 0 && error.internal_query.is_none() {
+                let characters = usize::try_from(position - 1).unwrap_or(0);
+                let before = sql.chars().take(characters).filter(|c| *c == '\n').count();
+                let number = i32::try_from(before).unwrap_or(i32::MAX).saturating_add(self.line);
+                place.push_str(&format!(", line {number}"));
+            }
+            crate::engine::place::quote_position(error, position, sql);
+        }
+        if let Some(file) = self.file {
+            place.push_str(&format!(" of {file}"));
+        }
+        failure.add_context(&place);
+        if matches!(failure, Failure::Server(_)) {
+            failure.add_hint("correct the SQL and register it again; nothing was registered");
+        }
+        failure
+    }
+}

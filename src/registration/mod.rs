@@ -1,0 +1,8 @@
+//! From texts and files to rows of the registry: what is added, replaced, kept, refused.
+
+mod definition;
+mod load;
+mod register;
+
+pub use load::{Change, Load, OnMissing, load};
+pub use register::{register, rename, unregister};
