@@ -6,8 +6,8 @@ import re
 import psycopg
 import pytest
 
-from harness.session import expect_error
-from ledger import applied, history, load, nothing_changes, numbered
+from harness.session import describe, expect_error
+from ledger import applied, history, load, nothing_changes, numbered, state
 
 LATE = re.escape('migration "migration2" sorts before "migration3", which is applied already')
 LATE_HINT = (
@@ -177,9 +177,15 @@ def superuser(db, request):
 
 
 INSERT = """
-    INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by)
-    SELECT m.id, m.project_id, {step}, m.checksum, current_user FROM belay.migration m WHERE m.name {which}
+    INSERT INTO belay.applied (migration_id, project_id, sort_key, step_id, checksum, applied_by)
+    SELECT m.id, m.project_id, {key}, {step}, m.checksum, current_user FROM belay.migration m WHERE m.name {which}
 """
+
+
+def insert(which: str, step: str, key: str = "m.sort_key") -> str:
+    """An INSERT into what is applied, for the migrations whose name is `which`, with a step that says how."""
+    return INSERT.format(which=which, step=step, key=key)
+
 
 STRICT_STEP = "(SELECT min(id) FROM belay.step)"
 
@@ -190,7 +196,7 @@ def test_a_superusers_insert_of_a_late_arrival_is_refused(db, superuser):
         nothing_changes(db),
         expect_error("MG001", message=re.compile(LATE), hint=re.compile("CALL belay.migrate_up\\(\\)")),
     ):
-        superuser.execute(INSERT.format(step=STRICT_STEP, which="= 'migration2'"))
+        superuser.execute(insert("= 'migration2'", STRICT_STEP))
 
 
 def test_a_superusers_insert_that_leaves_a_hole_is_refused(db, superuser):
@@ -204,23 +210,16 @@ def test_a_superusers_insert_that_leaves_a_hole_is_refused(db, superuser):
             hint=re.compile("CALL belay.migrate_up\\(\\)"),
         ),
     ):
-        superuser.execute(INSERT.format(step=STRICT_STEP, which="= 'migration3'"))
+        superuser.execute(insert("= 'migration3'", STRICT_STEP))
 
 
 @pytest.mark.parametrize("which", ["IN ('migration2', 'migration4')", "IN ('migration4', 'migration5')"])
 def test_a_superusers_insert_of_many_rows_is_judged_as_a_whole(db, superuser, which):
+    """With migration2 late, neither it nor what stands behind it may come in, in whatever company."""
     apply(db, 1, 3)
-    load(db, numbered(1, 3, 4, 5))
     load(db, numbered(1, 2, 3, 4, 5))
-    if "migration2" in which:
-        with nothing_changes(db), expect_error("MG001", message=re.compile(LATE), hint=re.compile("migrate_up")):
-            superuser.execute(INSERT.format(step=STRICT_STEP, which=which))
-    else:
-        with (
-            nothing_changes(db),
-            expect_error("MG001", message=re.compile('"migration2", which is pending'), hint=re.compile("migrate_up")),
-        ):
-            superuser.execute(INSERT.format(step=STRICT_STEP, which=which))
+    with nothing_changes(db), expect_error("MG001", message=re.compile('"migration2"'), hint=re.compile("migrate_up")):
+        superuser.execute(insert(which, STRICT_STEP))
 
 
 def test_a_step_of_another_migration_does_not_excuse_a_late_arrival(db, superuser):
@@ -230,7 +229,7 @@ def test_a_step_of_another_migration_does_not_excuse_a_late_arrival(db, superuse
     load(db, numbered(0, 1, 2, 3))
     foreign = "(SELECT id FROM belay.step WHERE name = 'migration2')"
     with nothing_changes(db), pytest.raises(psycopg.Error) as raised:
-        superuser.execute(INSERT.format(step=foreign, which="= 'migration0'"))
+        superuser.execute(insert("= 'migration0'", foreign))
     assert raised.value.sqlstate in ("MG001", "MG015")
 
 
@@ -241,7 +240,7 @@ def test_a_step_of_another_project_does_not_excuse_a_late_arrival(db, superuser)
     db.execute("CALL belay.migrate_up(project => 'loose')")
     foreign = "(SELECT max(id) FROM belay.step)"
     with nothing_changes(db), pytest.raises(psycopg.Error) as raised:
-        superuser.execute(INSERT.format(step=foreign, which="= 'migration2'"))
+        superuser.execute(insert("= 'migration2'", foreign))
     assert raised.value.sqlstate in ("MG001", "MG015")
 
 
@@ -249,7 +248,14 @@ def test_a_step_that_does_not_exist_does_not_excuse_a_late_arrival(db, superuser
     """Foreign keys are not looked at in a session that replays a replica; the policy is."""
     out_of_order(db)
     with nothing_changes(db), pytest.raises(psycopg.Error) as raised:
-        superuser.execute(INSERT.format(step="4711", which="= 'migration2'"))
+        superuser.execute(insert("= 'migration2'", "4711"))
+    assert raised.value.sqlstate in ("MG001", "MG015", "23503")
+
+
+def test_a_forged_place_in_the_order_does_not_excuse_a_late_arrival(db, superuser):
+    out_of_order(db)
+    with nothing_changes(db), pytest.raises(psycopg.Error) as raised:
+        superuser.execute(insert("= 'migration2'", STRICT_STEP, key="'\\xff'"))
     assert raised.value.sqlstate in ("MG001", "MG015", "23503")
 
 
@@ -285,8 +291,8 @@ def test_a_superusers_delete_is_refused_where_the_project_allows_no_down(db, sup
         nothing_changes(db),
         expect_error(
             "MG004",
-            message=re.compile('project "default" does not allow reverting "migration[12]"'),
-            hint="SELECT belay.project_alter('default', allow_down => true), as the project's owner",
+            message=re.compile('project "default" does not allow reverting'),
+            hint=re.compile("SELECT belay.project_alter\\('default', allow_down => true\\)"),
         ),
     ):
         superuser.execute("DELETE FROM belay.applied")
@@ -296,6 +302,7 @@ def test_a_superusers_delete_is_refused_where_the_project_allows_no_down(db, sup
 REWRITES = [
     "UPDATE belay.applied SET position = position + 100",
     "UPDATE belay.applied SET applied_at = now()",
+    "UPDATE belay.applied SET sort_key = '\\xff' WHERE sort_key = (SELECT min(sort_key) FROM belay.applied)",
     "TRUNCATE belay.applied",
     "DELETE FROM belay.run",
     "TRUNCATE belay.run CASCADE",
@@ -310,8 +317,11 @@ REWRITES = [
     "UPDATE belay.definition SET up = 'SELECT 2'",
     "TRUNCATE belay.definition CASCADE",
     "UPDATE belay.migration SET definition_id = (SELECT max(id) FROM belay.definition) WHERE name = 'migration1'",
-    "UPDATE belay.migration SET checksum = 'x' WHERE applied",
-    "UPDATE belay.migration SET applied = NOT applied",
+    "UPDATE belay.migration SET checksum = 'x' WHERE id IN (SELECT migration_id FROM belay.applied)",
+    "UPDATE belay.migration SET project_id = project_id + 1 WHERE name = 'migration1'",
+    "INSERT INTO belay.pending SELECT id, project_id, sort_key FROM belay.migration WHERE name = 'migration1'",
+    "DELETE FROM belay.pending",
+    "TRUNCATE belay.pending",
     "TRUNCATE belay.migration CASCADE",
     "TRUNCATE belay.project CASCADE",
 ]
@@ -321,9 +331,18 @@ def test_a_superuser_cannot_rewrite_history(db, superuser):
     load(db, numbered(1, 2) | {"migration3.sql": "SELECT 1/0"})
     with expect_error("22012"):
         db.execute("CALL belay.migrate_up()")
+    before, done = state(db), []
     for statement in REWRITES:
-        with nothing_changes(db), expect_error("MG015", message=re.compile("refused|is not"), hint=re.compile(".")):
+        superuser.execute("BEGIN")
+        try:
             superuser.execute(statement)
+            done.append(statement)
+        except psycopg.Error as error:
+            assert error.sqlstate == "MG015", describe(error)
+            assert error.diag.message_primary and error.diag.message_hint, describe(error)
+        superuser.execute("ROLLBACK")
+    assert done == [], "these were not refused"
+    assert state(db) == before
 
 
 #: Nothing may be taken from under what is applied or recorded; a foreign key alone does not see a replica's session.
