@@ -43,11 +43,6 @@ impl Drop for Active {
     }
 }
 
-/// Whether a run is active in this session.
-pub fn is_active() -> bool {
-    ACTIVE.get()
-}
-
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {

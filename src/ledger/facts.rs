@@ -69,14 +69,15 @@ impl Ledger {
 
     /// How many migrations are registered and not applied.
     pub fn count_pending(&self, project: &Project) -> Result<i64> {
-        const SQL: &str = "SELECT count(*) FROM belay.migration WHERE project_id = $1 AND NOT applied";
+        const SQL: &str = "SELECT count(*) FROM belay.pending WHERE project_id = $1";
         Ok(self.select_one(SQL, &[bind(project.id)], |row| row.require(1))?.unwrap_or(0))
     }
 
     fn pending(&self, project: &Project) -> Result<Vec<(Entry, Traits)>> {
         const SQL: &str = concat!(
             "SELECT ", entry_columns!(),
-            " FROM belay.migration m WHERE m.project_id = $1 AND NOT m.applied ORDER BY m.sort_key"
+            " FROM belay.pending p JOIN belay.migration m ON m.id = p.migration_id
+              WHERE p.project_id = $1 ORDER BY p.sort_key"
         );
         self.select(SQL, &[bind(project.id)], |row| entry_from(&row))
     }
@@ -111,20 +112,21 @@ impl Ledger {
     }
 
     fn newest_applied(&self, project: &Project) -> Result<Option<(String, Vec<u8>)>> {
-        const SQL: &str = "SELECT name, sort_key FROM belay.migration
-              WHERE project_id = $1 AND applied ORDER BY sort_key DESC LIMIT 1";
+        const SQL: &str = "SELECT m.name, a.sort_key FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 ORDER BY a.sort_key DESC LIMIT 1";
         self.select_one(SQL, &[bind(project.id)], |row| Ok((row.require(1)?, row.require(2)?)))
     }
 
     fn newest_unlisted(&self, project: &Project, listed: &[i64]) -> Result<Option<(String, Vec<u8>)>> {
-        const SQL: &str = "SELECT name, sort_key FROM belay.migration
-              WHERE project_id = $1 AND applied AND id <> ALL ($2) ORDER BY sort_key DESC LIMIT 1";
+        const SQL: &str = "SELECT m.name, a.sort_key FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 AND a.migration_id <> ALL ($2) ORDER BY a.sort_key DESC LIMIT 1";
         let arguments = [bind(project.id), bind(listed.to_vec())];
         self.select_one(SQL, &arguments, |row| Ok((row.require(1)?, row.require(2)?)))
     }
 
     fn standing(&self, project: &Project, names: Vec<String>) -> Result<HashMap<String, Standing>> {
-        const SQL: &str = "SELECT name, applied FROM belay.migration WHERE project_id = $1 AND name = ANY ($2)";
+        const SQL: &str = "SELECT m.name, EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = m.id)
+               FROM belay.migration m WHERE m.project_id = $1 AND m.name = ANY ($2)";
         if names.is_empty() {
             return Ok(HashMap::new());
         }
@@ -139,8 +141,8 @@ impl Ledger {
     }
 
     fn applied_requirers(&self, project: &Project, applied: &[Entry]) -> Result<Vec<(String, Vec<String>)>> {
-        const SQL: &str = "SELECT name, requires FROM belay.migration
-              WHERE project_id = $1 AND applied AND requires <> '{}' AND requires && $2";
+        const SQL: &str = "SELECT m.name, m.requires FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 AND m.requires && $2";
         let names: Vec<String> = applied.iter().map(|entry| entry.name.clone()).collect();
         self.select(SQL, &[bind(project.id), bind(names)], |row| Ok((row.require(1)?, row.require(2)?)))
     }
@@ -153,7 +155,7 @@ impl Ledger {
                JOIN belay.migration p ON p.project_id = m.project_id AND p.name = m.pairs_with
                JOIN belay.applied am ON am.migration_id = m.id
                JOIN belay.applied ap ON ap.migration_id = p.id
-              WHERE m.project_id = $1 AND m.applied AND p.applied AND (m.indivisible OR p.indivisible)";
+              WHERE m.project_id = $1 AND (m.indivisible OR p.indivisible)";
         self.select(SQL, &[bind(project.id)], |row| {
             Ok(AppliedPair {
                 name: row.require(1)?,

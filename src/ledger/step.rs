@@ -51,8 +51,8 @@ impl Ledger {
                  VALUES ($1, $2, $3, $4, 'up', $5, $6, $7, $8, pg_catalog.clock_timestamp(), 'applied', $9)
                  RETURNING id
                )
-               INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by)
-               SELECT $3, $2, s.id, $6, $10::text::name FROM s";
+               INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
+               SELECT $3, $2, s.id, $6, $10::text::name, $11 FROM s";
         let role = identity::role_name(identity::current_role());
         self.execute(SQL, &[
             bind(attempt.run),
@@ -65,6 +65,7 @@ impl Ledger {
             bind(attempt.started_at),
             bind(attempt.statements),
             bind(role),
+            bind(attempt.text.sort_key.as_slice()),
         ])?;
         Ok(())
     }
@@ -145,8 +146,8 @@ impl Ledger {
     pub fn close_step(&self, attempt: &Attempt<'_>, step: i64) -> Result<()> {
         const CLOSE: &str = "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2
               WHERE id = $1";
-        const APPLY: &str = "INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by)
-               VALUES ($1, $2, $3, $4, $5::text::name)";
+        const APPLY: &str = "INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
+               VALUES ($1, $2, $3, $4, $5::text::name, $6)";
         const REVERT: &str = "DELETE FROM belay.applied WHERE migration_id = $1";
         match attempt.direction {
             Direction::Up => {
@@ -158,6 +159,7 @@ impl Ledger {
                     bind(step),
                     bind(attempt.text.checksum.as_str()),
                     bind(role),
+                    bind(attempt.text.sort_key.as_slice()),
                 ])?;
             }
             Direction::Down => {
