@@ -152,7 +152,8 @@ impl Ledger {
 
     /// One registered migration, locked against a run and another registration.
     pub fn lock_registered(&self, project: &Project, name: &str) -> Result<Option<Registered>> {
-        const LOCK: &str = "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
+        const LOCK: &str =
+            "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
         const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
@@ -161,11 +162,18 @@ impl Ledger {
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1 AND m.name = $2";
         self.write(LOCK, &[bind(project.id), bind(name)], |_| Ok(()))?;
-        self.select_one(SQL, &[bind(project.id), bind(name)], |row| registered_from(&row))
+        self.select_one(SQL, &[bind(project.id), bind(name)], |row| {
+            registered_from(&row)
+        })
     }
 
     /// Adds definitions under new names.
-    pub fn add_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+    pub fn add_migrations(
+        &self,
+        project: &Project,
+        new: &[NewMigration],
+        loaded: bool,
+    ) -> Result<()> {
         const SQL: &str = "WITH r AS MATERIALIZED (
                  SELECT *, pg_catalog.nextval('belay.definition_id_seq') AS definition_id
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, sort_key text, release text, phase text,
@@ -187,12 +195,25 @@ impl Ledger {
                )
                INSERT INTO belay.pending (migration_id, project_id, sort_key) SELECT id, $1, sort_key FROM m";
         let registrant = identity::role_name(identity::current_role());
-        self.execute(SQL, &[bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)])?;
+        self.execute(
+            SQL,
+            &[
+                bind(project.id),
+                bind(Json(rows(new))),
+                bind(loaded),
+                bind(registrant),
+            ],
+        )?;
         Ok(())
     }
 
     /// Gives pending migrations new definitions; definitions that no step names are deleted.
-    pub fn replace_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+    pub fn replace_migrations(
+        &self,
+        project: &Project,
+        new: &[NewMigration],
+        loaded: bool,
+    ) -> Result<()> {
         const SQL: &str = "WITH r AS MATERIALIZED (
                  SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
@@ -217,17 +238,34 @@ impl Ledger {
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
                 AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
         let registrant = identity::role_name(identity::current_role());
-        let arguments = [bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)];
+        let arguments = [
+            bind(project.id),
+            bind(Json(rows(new))),
+            bind(loaded),
+            bind(registrant),
+        ];
         let old = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
         self.execute(SWEEP, &[bind(old)])?;
         Ok(())
     }
 
     /// Notes which migrations the last load held.
-    pub fn mark_loaded(&self, project: &Project, held: &[String], missing: &[String]) -> Result<()> {
+    pub fn mark_loaded(
+        &self,
+        project: &Project,
+        held: &[String],
+        missing: &[String],
+    ) -> Result<()> {
         const SQL: &str = "UPDATE belay.migration SET missing = (name = ANY ($3)), loaded = loaded OR name = ANY ($2)
               WHERE project_id = $1 AND (name = ANY ($2) OR name = ANY ($3))";
-        self.execute(SQL, &[bind(project.id), bind(held.to_vec()), bind(missing.to_vec())])?;
+        self.execute(
+            SQL,
+            &[
+                bind(project.id),
+                bind(held.to_vec()),
+                bind(missing.to_vec()),
+            ],
+        )?;
         Ok(())
     }
 
@@ -239,7 +277,9 @@ impl Ledger {
                SELECT definition_id FROM gone";
         const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)";
-        let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| row.require::<i64>(1))?;
+        let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| {
+            row.require::<i64>(1)
+        })?;
         self.execute(SWEEP, &[bind(old)])?;
         Ok(())
     }
@@ -315,7 +355,11 @@ fn rows(new: &[NewMigration]) -> serde_json::Value {
 }
 
 fn row(new: &NewMigration) -> serde_json::Value {
-    let hex: String = new.sort_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = new
+        .sort_key
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     json!({
         "name": new.name,
         "sort_key": hex,

@@ -45,7 +45,11 @@ unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
         pg_sys::CurrentMemoryContext = context;
         let copy = raw::CopyErrorData();
         pg_sys::CurrentMemoryContext = before;
-        CAUGHT.set(if (*copy).elevel >= ERROR { copy } else { std::ptr::null_mut() });
+        CAUGHT.set(if (*copy).elevel >= ERROR {
+            copy
+        } else {
+            std::ptr::null_mut()
+        });
     }
 }
 
@@ -128,7 +132,9 @@ fn take_caught() -> Option<ServerError> {
 fn from_caught(cause: &CaughtError) -> ServerError {
     let (CaughtError::PostgresError(report)
     | CaughtError::ErrorReport(report)
-    | CaughtError::RustPanic { ereport: report, .. }) = cause;
+    | CaughtError::RustPanic {
+        ereport: report, ..
+    }) = cause;
     ServerError {
         sqlerrcode: report.sql_error_code() as i32,
         message: report.message().to_owned(),
@@ -144,7 +150,11 @@ unsafe fn text(value: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: ErrorData's strings end with NUL.
-    Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(value) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 /// Raises `error` with all its fields. Nothing of the caller's may be left to drop.
@@ -185,7 +195,9 @@ unsafe fn build(error: ServerError) -> *mut pg_sys::ErrorData {
 }
 
 unsafe fn duplicate(value: Option<&str>) -> *mut c_char {
-    let Some(value) = value else { return std::ptr::null_mut() };
+    let Some(value) = value else {
+        return std::ptr::null_mut();
+    };
     let value = CString::new(value.replace('\0', "\u{fffd}")).unwrap_or_default();
     // SAFETY: `value` ends with NUL and outlives the call.
     unsafe { pg_sys::pstrdup(value.as_ptr()) }

@@ -45,7 +45,10 @@ pub fn is_superuser() -> bool {
 /// Whether current_user may read files of the server's machine.
 pub fn may_read_server_files() -> bool {
     is_superuser()
-        || has_rights_of(current_role(), pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
+        || has_rights_of(
+            current_role(),
+            pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES),
+        )
 }
 
 /// The role of that name.
