@@ -244,3 +244,474 @@ COMMENT ON COLUMN belay.unfinished.statement IS 'The next statement to run, from
 COMMENT ON COLUMN belay.unfinished.started IS 'True: that statement commits by itself and was begun; its outcome is looked up in the catalog before it is repeated.';
 COMMENT ON COLUMN belay.unfinished.leaves IS 'What the begun statement leaves behind when it dies: {"kind", "schema", "name", ...}.';
 COMMENT ON COLUMN belay.unfinished.done IS 'Checksums of the statements that have been committed, in order.';
+
+-- ---------------------------------------------------------------------------
+-- The rules of the ledger, in the catalog: for everybody, superusers included.
+-- The triggers on belay.applied run after the statement and judge the state it
+-- leaves, since a restore loads the rows in any order with the triggers there.
+-- What they read is reached by foreign keys, so that a restore has it already.
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.judge_applied() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    late record;
+BEGIN
+    UPDATE belay.migration m SET applied = true
+      FROM inserted i WHERE m.id = i.migration_id AND NOT m.applied;
+    -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it;
+    -- and it leaves a hole exactly if something that sorts before it was pending at that time.
+    SELECT m.name, o.name AS other, o.applied INTO late
+      FROM inserted i
+      JOIN belay.step s ON s.id = i.step_id
+      JOIN belay.run r ON r.id = s.run_id AND r.ordering = 'strict'
+      JOIN belay.migration m ON m.id = i.migration_id
+     CROSS JOIN LATERAL (
+           (SELECT n.name, true AS applied
+              FROM (SELECT x.id, x.name FROM belay.migration x
+                     WHERE x.project_id = i.project_id AND x.applied AND x.sort_key > m.sort_key
+                     ORDER BY x.sort_key LIMIT 1) n
+              JOIN belay.applied a ON a.migration_id = n.id AND a.position < i.position)
+           UNION ALL
+           (SELECT x.name, false FROM belay.migration x
+             WHERE x.project_id = i.project_id AND NOT x.applied AND x.sort_key < m.sort_key
+               AND x.pending_since < i.position
+             ORDER BY x.sort_key LIMIT 1)
+         ) o
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG001',
+            MESSAGE = CASE WHEN late.applied
+                THEN format('migration "%s" sorts before "%s", which is applied already', late.name, late.other)
+                ELSE format('migration "%s" sorts after "%s", which is pending', late.name, late.other) END,
+            DETAIL = 'The project''s ordering is strict: what is applied is a prefix of the registry''s order.',
+            HINT = 'CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: keeps belay.migration.applied and refuses (MG001) what breaks the policy of the row''s run.';
+
+CREATE FUNCTION belay.judge_reverted() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    offence record;
+BEGIN
+    SELECT m.name, p.name AS project, p.allow_down, n.name AS newer INTO offence
+      FROM deleted d
+      JOIN belay.migration m ON m.id = d.migration_id
+      JOIN belay.project p ON p.id = d.project_id
+      LEFT JOIN LATERAL (
+           SELECT x.name FROM belay.applied a JOIN belay.migration x ON x.id = a.migration_id
+            WHERE a.project_id = d.project_id AND a.position > d.position
+            ORDER BY a.position DESC LIMIT 1) n ON true
+     WHERE NOT p.allow_down OR n.name IS NOT NULL
+     LIMIT 1;
+    IF FOUND AND NOT offence.allow_down THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG004',
+            MESSAGE = format('project "%s" does not allow reverting "%s"', offence.project, offence.name),
+            HINT = format('SELECT belay.project_alter(%L, allow_down => true), as the project''s owner', offence.project);
+    ELSIF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG001',
+            MESSAGE = format('migration "%s" cannot be reverted before "%s", which was applied after it', offence.name, offence.newer),
+            HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
+    END IF;
+    UPDATE belay.migration m SET applied = false, pending_since = nextval('belay.ledger_clock')
+      FROM deleted d WHERE m.id = d.migration_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: keeps belay.migration.applied; the most recently applied is reverted first (MG001), where the project allows it (MG004).';
+
+CREATE FUNCTION belay.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'MG015',
+        MESSAGE = format('%s of belay.%s is refused: %s', TG_OP, TG_TABLE_NAME, TG_ARGV[0]),
+        HINT = TG_ARGV[1];
+END $$;
+COMMENT ON FUNCTION belay.refuse_change() IS 'Trigger of the ledger''s tables: refuses (MG015) what would rewrite history.';
+
+-- What is applied changes by applying and reverting only.
+CREATE TRIGGER applied_inserted AFTER INSERT ON belay.applied
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_applied();
+CREATE TRIGGER applied_deleted AFTER DELETE ON belay.applied
+    REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_reverted();
+CREATE TRIGGER applied_frozen BEFORE UPDATE OR TRUNCATE ON belay.applied
+    FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is in force', 'CALL belay.migrate_up(), or belay.migrate_down()');
+
+-- History is append-only: what is finished never changes.
+CREATE TRIGGER run_frozen BEFORE UPDATE ON belay.run FOR EACH ROW WHEN (OLD.finished_at IS NOT NULL)
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
+CREATE TRIGGER run_kept BEFORE DELETE OR TRUNCATE ON belay.run FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
+CREATE TRIGGER step_frozen BEFORE UPDATE ON belay.step FOR EACH ROW WHEN (OLD.finished_at IS NOT NULL)
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
+CREATE TRIGGER step_kept BEFORE DELETE OR TRUNCATE ON belay.step FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
+CREATE TRIGGER step_error_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.step_error FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
+
+-- A definition never changes; a migration gets another one only while it is pending.
+CREATE TRIGGER definition_frozen BEFORE UPDATE OR TRUNCATE ON belay.definition FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('definitions are immutable', 'SELECT belay.migrate_register(..., replace => true) replaces a pending one');
+CREATE TRIGGER migration_frozen BEFORE UPDATE OF definition_id, checksum, project_id ON belay.migration
+    FOR EACH ROW WHEN (OLD.applied AND (NEW.definition_id, NEW.checksum, NEW.project_id)
+                        IS DISTINCT FROM (OLD.definition_id, OLD.checksum, OLD.project_id))
+    EXECUTE FUNCTION belay.refuse_change('what is applied is immutable', 'revert it first: CALL belay.migrate_down()');
+CREATE TRIGGER migration_kept BEFORE TRUNCATE ON belay.migration FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
+CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('projects own the history', 'SELECT * FROM belay.project');
+
+-- The flag follows belay.applied, whoever sets it.
+CREATE FUNCTION belay.judge_flag() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.applied <> EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = NEW.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('"%s" is not %s', NEW.name, CASE WHEN NEW.applied THEN 'applied' ELSE 'pending' END),
+            HINT = 'CALL belay.migrate_up(), or belay.migrate_down()';
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION belay.judge_flag() IS 'Trigger of belay.migration: the flag applied says what belay.applied holds (MG015).';
+CREATE TRIGGER migration_flag BEFORE UPDATE OF applied ON belay.migration
+    FOR EACH ROW WHEN (NEW.applied IS DISTINCT FROM OLD.applied) EXECUTE FUNCTION belay.judge_flag();
+
+-- Also for sessions with session_replication_role = replica, and for appliers of replication.
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_inserted;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_deleted;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_frozen;
+ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_frozen;
+ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_kept;
+ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_frozen;
+ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_kept;
+ALTER TABLE belay.step_error ENABLE ALWAYS TRIGGER step_error_frozen;
+ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_frozen;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_flag;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
+
+-- ---------------------------------------------------------------------------
+-- Verbs that commit
+-- ---------------------------------------------------------------------------
+CREATE PROCEDURE belay.migrate_up(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
+COMMENT ON PROCEDURE belay.migrate_up IS
+'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
+transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
+A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
+
+CREATE PROCEDURE belay.migrate_down(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
+COMMENT ON PROCEDURE belay.migrate_down IS
+'Reverts the most recently applied migrations, newest first; never more than asked.
+Errors: MG004 without a down or where the project does not allow it, MG005 required by another, MG006 would split an indivisible pair; see migrate_up.';
+
+CREATE PROCEDURE belay.migrate_to(
+    target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
+COMMENT ON PROCEDURE belay.migrate_to IS
+'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
+
+CREATE PROCEDURE belay.migrate_redo(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
+COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
+
+-- ---------------------------------------------------------------------------
+-- Projects and the registry
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.project_create(
+    name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
+    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_create_wrapper';
+COMMENT ON FUNCTION belay.project_create IS
+'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
+naming is natural, release or diesel, or found from the first registration. Errors: 42710 exists already, MG008 not a name.';
+
+CREATE FUNCTION belay.project_alter(
+    name text, ordering text DEFAULT NULL, naming text DEFAULT NULL, allow_down boolean DEFAULT NULL,
+    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
+COMMENT ON FUNCTION belay.project_alter IS
+'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner (42501).';
+
+CREATE FUNCTION belay.migrate_register(
+    name text, up text, down text DEFAULT NULL, replace boolean DEFAULT false, project text DEFAULT 'default')
+RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_register_wrapper';
+COMMENT ON FUNCTION belay.migrate_register IS
+'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s.
+Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
+
+CREATE FUNCTION belay.migrate_load(
+    directory text, on_missing text DEFAULT 'error', prune boolean DEFAULT false, project text DEFAULT 'default',
+    OUT name text, OUT action text, OUT detail text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_load_wrapper';
+COMMENT ON FUNCTION belay.migrate_load(text, text, boolean, text) IS
+'Brings the registry in line with a directory of the server: NAME.sql, NAME.up.sql and NAME.down.sql, NAME/up.sql and NAME/down.sql. One row a change.
+Adds and replaces pending definitions; removes pending ones only with prune. on_missing: error (MG002), allow or revert what is applied, older than the newest file and has no file.
+For superusers and members of pg_read_server_files (42501); any client can use migrate_load_files.';
+
+CREATE FUNCTION belay.migrate_load_files(
+    files jsonb, on_missing text DEFAULT 'error', prune boolean DEFAULT false, project text DEFAULT 'default',
+    OUT name text, OUT action text, OUT detail text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_load_files_wrapper';
+COMMENT ON FUNCTION belay.migrate_load_files(jsonb, text, boolean, text) IS
+'Brings the registry in line with a set of files given as {"path": "content", ...}; see migrate_load.';
+
+CREATE FUNCTION belay.migrate_unregister(name text, project text DEFAULT 'default')
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_unregister_wrapper';
+COMMENT ON FUNCTION belay.migrate_unregister IS
+'Takes a pending migration out of the registry; its history stays. Errors: MG011 unknown, MG015 applied, MG007 unfinished.';
+
+CREATE FUNCTION belay.migrate_rename(old text, new text, project text DEFAULT 'default')
+RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_rename_wrapper';
+COMMENT ON FUNCTION belay.migrate_rename IS
+'Gives a migration, applied or pending, another name and so another place in the order. History keeps the old name.';
+
+-- ---------------------------------------------------------------------------
+-- Looking
+-- ---------------------------------------------------------------------------
+CREATE TYPE belay.plan_step AS (
+    step integer, name text, direction text, transactional boolean, release text, phase text,
+    resume_at integer, blocked_by text, sqlstate text, hint text);
+COMMENT ON TYPE belay.plan_step IS 'One step of a plan. blocked_by, sqlstate and hint say why it may not run; resume_at is the statement at which an unfinished one goes on.';
+
+CREATE FUNCTION belay.migrate_plan(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, verb text DEFAULT 'up', project text DEFAULT 'default')
+RETURNS SETOF belay.plan_step LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_plan_wrapper';
+COMMENT ON FUNCTION belay.migrate_plan IS
+'What migrate_up (verb up), migrate_down (down), migrate_to (to) or migrate_redo (redo) would do with these arguments, one row a step. Never raises for policy: blocked_by, sqlstate and hint say why not. Errors: MG011 unknown project or target, 22023.';
+
+CREATE FUNCTION belay.migrate_check(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, verb text DEFAULT 'up', project text DEFAULT 'default')
+RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_check_wrapper';
+COMMENT ON FUNCTION belay.migrate_check IS
+'The plan of the same arguments, raising the first reason why not: for CI. Returns the number of steps.';
+
+CREATE FUNCTION belay.migrate_checksum(up text, down text DEFAULT NULL)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_checksum_wrapper';
+COMMENT ON FUNCTION belay.migrate_checksum IS
+'Checksum of a definition: SHA-256 over the tokens of both texts, in hexadecimal. White space, comments and line ends do not count; inside strings every byte does. Errors: MG009 not SQL.';
+
+-- Internal: the project's row, or the error that names the projects there are. NULL for
+-- 'default' that nobody has used yet.
+CREATE FUNCTION belay.find_project(name text) RETURNS belay.project
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found belay.project;
+BEGIN
+    IF find_project.name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'project must not be null',
+            HINT = 'pass project => a value; an unset variable is not one';
+    END IF;
+    SELECT * INTO found FROM belay.project p WHERE p.name = find_project.name;
+    IF NOT FOUND AND find_project.name <> 'default' THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG011', MESSAGE = format('project "%s" does not exist', find_project.name),
+            HINT = 'SELECT name FROM belay.project lists them';
+    END IF;
+    RETURN found;
+END $$;
+COMMENT ON FUNCTION belay.find_project IS 'The project of that name; NULL for ''default'' that nobody has used yet. Errors: MG011 unknown, 22023 NULL.';
+
+CREATE FUNCTION belay.is_running(project_id integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- 1651270009 is the class of Belay's advisory locks, ASCII "blay".
+    SELECT EXISTS (SELECT FROM pg_locks l
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1651270009::oid
+                      AND l.objid = is_running.project_id::oid AND l.objsubid = 2
+                      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+$$;
+COMMENT ON FUNCTION belay.is_running IS 'Whether a session of this server holds the lock of the project, that is, runs its migrations.';
+
+CREATE FUNCTION belay.migrate_status(project text DEFAULT 'default')
+RETURNS TABLE (name text, state text, "position" bigint, release text, phase text, applied_at timestamptz,
+               applied_by name, duration interval, detail text, next_command text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_status.project);
+    tail text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format('project => %L', migrate_status.project) END;
+    more text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format(', project => %L', migrate_status.project) END;
+    running boolean := belay.is_running(p.id);
+    newest record;
+    newest_file bytea;
+BEGIN
+    SELECT m.name, m.sort_key INTO newest FROM belay.migration m
+     WHERE m.project_id = p.id AND m.applied ORDER BY m.sort_key DESC LIMIT 1;
+    SELECT m.sort_key INTO newest_file FROM belay.migration m
+     WHERE m.project_id = p.id AND m.loaded AND NOT m.missing ORDER BY m.sort_key DESC LIMIT 1;
+    RETURN QUERY
+    WITH row AS (
+        SELECT m.*, a.step_id, a.position AS clock, a.applied_at AS at, a.applied_by AS by, a.checksum AS ran,
+               u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
+               CASE WHEN u.migration_id IS NOT NULL THEN
+                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
+                    WHEN m.applied AND a.checksum <> m.checksum THEN 'changed'
+                    WHEN m.applied AND m.missing AND m.sort_key < newest_file THEN 'missing'
+                    WHEN m.applied THEN 'applied'
+                    WHEN p.ordering = 'strict' AND m.sort_key < newest.sort_key THEN 'late'
+                    WHEN w.name IS NOT NULL THEN 'blocked'
+                    ELSE 'pending' END AS standing,
+               w.name AS wanted, w.registered
+          FROM belay.migration m
+          LEFT JOIN belay.applied a ON a.migration_id = m.id
+          LEFT JOIN belay.unfinished u ON u.migration_id = m.id
+          LEFT JOIN belay.step us ON us.id = u.step_id
+          LEFT JOIN LATERAL (
+               SELECT r.name, q.id IS NOT NULL AS registered
+                 FROM unnest(m.requires) AS r(name)
+                 LEFT JOIN belay.migration q ON q.project_id = m.project_id AND q.name = r.name
+                WHERE q.id IS NULL OR (NOT q.applied AND q.sort_key > m.sort_key)
+                LIMIT 1) w ON NOT m.applied
+         WHERE m.project_id = p.id
+    )
+    SELECT r.name, r.standing,
+           CASE WHEN r.applied THEN row_number() OVER (PARTITION BY r.applied ORDER BY r.clock) END,
+           r.release, r.phase, r.at, r.by, s.finished_at - s.started_at,
+           CASE r.standing
+               WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
+               WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; the next run resumes there',
+                    r.direction, r.statement, r.statements,
+                    coalesce((SELECT e.message FROM belay.step_error e WHERE e.step_id = r.open_step), 'its session died'))
+               WHEN 'unknown (primary)' THEN format('going %s, at statement %s of %s, when this standby last heard', r.direction, r.statement, r.statements)
+               WHEN 'changed' THEN format('applied with checksum %s', r.ran)
+               WHEN 'missing' THEN 'applied, and not in the set that was loaded last'
+               WHEN 'late' THEN format('sorts before "%s", which is applied', newest.name)
+               WHEN 'blocked' THEN format('requires "%s", which is %s', r.wanted,
+                    CASE WHEN r.registered THEN 'pending and sorts after it' ELSE 'not registered' END)
+               WHEN 'applied' THEN CASE WHEN r.missing THEN 'ahead of the set that was loaded last' END
+               ELSE (SELECT format('the last attempt failed: %s', e.message)
+                       FROM (SELECT x.id, x.outcome FROM belay.step x WHERE x.migration_id = r.id ORDER BY x.id DESC LIMIT 1) l
+                       JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed')
+           END,
+           CASE r.standing
+               WHEN 'dirty' THEN format('CALL belay.migrate_%s(%s)', r.direction, tail)
+               WHEN 'running' THEN NULL
+               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.name, more)
+               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.wanted, more)
+                                        ELSE format('SELECT belay.migrate_register(%L, ...%s)', r.wanted, more) END
+               WHEN 'pending' THEN format('CALL belay.migrate_up(%s)', tail)
+               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(..., on_missing => ''revert''%s)', more)
+           END
+      FROM row r LEFT JOIN belay.step s ON s.id = r.step_id
+     ORDER BY r.sort_key;
+END $$;
+COMMENT ON FUNCTION belay.migrate_status IS
+'One row a registered migration, in order. state: applied, pending, late, blocked, running, dirty (a non-transactional one that stopped), missing, changed. position: execution order from 1. next_command: what to do about it.
+Works on a standby and takes no lock. Errors: MG011 unknown project.';
+
+CREATE FUNCTION belay.migrate_validate(target text DEFAULT NULL, release text DEFAULT NULL, project text DEFAULT 'default')
+RETURNS TABLE (name text, problem text, detail text, next_command text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_validate.project);
+    last bytea;
+BEGIN
+    IF migrate_validate.target IS NOT NULL THEN
+        SELECT m.sort_key INTO last FROM belay.migration m WHERE m.project_id = p.id AND m.name = migrate_validate.target;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'MG011', MESSAGE = format('migration "%s" is not registered', migrate_validate.target),
+                HINT = 'SELECT name, state FROM belay.migrate_status() lists what is registered';
+        END IF;
+    END IF;
+    RETURN QUERY
+    SELECT s.name, s.state, s.detail, s.next_command
+      FROM belay.migrate_status(migrate_validate.project) s
+      JOIN belay.migration m ON m.project_id = p.id AND m.name = s.name
+     WHERE s.state <> 'applied'
+       AND (last IS NULL OR m.sort_key <= last)
+       AND (migrate_validate.release IS NULL OR m.release IS NULL OR m.release = migrate_validate.release
+            OR m.sort_key <= (SELECT max_key.sort_key FROM belay.migration max_key
+                               WHERE max_key.project_id = p.id AND max_key.release = migrate_validate.release
+                               ORDER BY max_key.sort_key DESC LIMIT 1))
+    UNION ALL
+    SELECT m.name, 'checksum', 'the stored text is not the one that was registered', NULL
+      FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
+     WHERE m.project_id = p.id AND (d.checksum <> m.checksum OR belay.migrate_checksum(d.up, d.down) <> d.checksum)
+    UNION ALL
+    SELECT m.name, 'invalid index', format('%s was left by statement %s', i.indexrelid::regclass, u.statement),
+           format('CALL belay.migrate_%s(%s)', u.direction,
+                  CASE WHEN p.name = 'default' THEN '' ELSE format('project => %L', p.name) END)
+      FROM belay.unfinished u
+      JOIN belay.migration m ON m.id = u.migration_id
+      JOIN pg_index i ON NOT i.indisvalid
+       AND i.indexrelid = to_regclass(coalesce(quote_ident(u.leaves->>'schema') || '.', '') || quote_ident(u.leaves->>'name'))
+     WHERE u.project_id = p.id;
+END $$;
+COMMENT ON FUNCTION belay.migrate_validate IS
+'What keeps the project from being in order, up to a target or a release: pending, late, blocked, running, dirty, missing, changed, checksum, invalid index. No row: in order. Looks and never waits.';
+
+CREATE FUNCTION belay.migrate_history(
+    migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
+RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
+               role name, application_name text, statement integer, sqlstate text, message text, detail text,
+               reason text, checksum text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_history.project);
+BEGIN
+    RETURN QUERY
+    SELECT h.* FROM (
+        SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction, coalesce(s.outcome, 'unfinished'), s.started_at,
+               s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message, e.detail,
+               r.reason, s.checksum
+          FROM belay.step s
+          JOIN belay.run r ON r.id = s.run_id
+          LEFT JOIN belay.step_error e ON e.step_id = s.id
+         WHERE s.project_id = p.id
+           AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
+           AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
+         ORDER BY s.id DESC LIMIT migrate_history.newest) h
+     ORDER BY h.step_id;
+END $$;
+COMMENT ON FUNCTION belay.migrate_history IS
+'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished.';
+
+CREATE FUNCTION belay.last_run() RETURNS belay.run
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.* FROM belay.run r
+      JOIN pg_stat_get_activity(pg_backend_pid()) a ON a.backend_start = r.backend_start
+     WHERE r.pid = pg_backend_pid()
+     ORDER BY r.id DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION belay.last_run IS 'The last run of this session; all NULL when it has run nothing.';
+
+-- ---------------------------------------------------------------------------
+-- Grants: everybody may look at the tables that hold no SQL text, message or
+-- detail; what else a role may do is granted by hand.
+-- ---------------------------------------------------------------------------
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA belay FROM PUBLIC;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA belay FROM PUBLIC;
+GRANT SELECT ON belay.project, belay.migration, belay.applied, belay.run, belay.step, belay.unfinished TO PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- pg_dump: all of it is user data
+-- ---------------------------------------------------------------------------
+SELECT pg_catalog.pg_extension_config_dump('belay.project', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.project_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.definition', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.definition_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.migration', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.migration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.run', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.run_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.step', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.step_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.step_error', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.applied', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.unfinished', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.ledger_clock', '');

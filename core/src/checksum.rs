@@ -54,6 +54,14 @@ impl Checksum {
     ///
     /// Reads each text once and keeps no tokens.
     ///
+    /// ```
+    /// # use belay_core::checksum::Checksum;
+    /// let plain = Checksum::of("SELECT 1, 'a'", None)?;
+    /// assert_eq!(Checksum::of("-- one\nSELECT 1,'a';\r\n", None)?, plain);
+    /// assert_ne!(Checksum::of("SELECT 1, 'a '", None)?, plain);
+    /// # Ok::<(), belay_core::checksum::ChecksumError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ChecksumError`] where a text cannot be read as SQL.

@@ -14,7 +14,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
-pub use release::{Phase, ReleaseName};
+pub use release::{MalformedRelease, Phase, ReleaseName, UnknownPhase, parse_release};
 
 use crate::name::{NameError, check_name};
 
@@ -38,7 +38,14 @@ pub enum Naming {
 impl Naming {
     /// The key of a name: comparing the keys of two names as bytes is their order in this naming.
     ///
-    /// At most 2,600 bytes for any name that [`check_name`] lets pass, so that it fits a btree index.
+    /// ```
+    /// # use belay_core::naming::Naming;
+    /// let key = |name| Naming::Natural.sort_key(name);
+    /// assert!(key("2_b")? < key("10_a")?);
+    /// # Ok::<(), belay_core::name::NameError>(())
+    /// ```
+    ///
+    /// Less than 2,600 bytes for any name that [`check_name`] lets pass, so that it fits a btree index.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ mod tests;
 
 pub use facts::{AppliedPair, Entry, Facts, Standing, Unfinished};
 pub use obstacle::Obstacle;
-pub use request::{AppliedWanted, Direction, PlanError, Request, Target};
+pub use request::{AppliedWanted, Direction, NONE_TARGET, PlanError, Request, Target};
 
 /// What a request would do, step by step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

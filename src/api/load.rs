@@ -12,7 +12,7 @@ use super::{required, word};
 use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::pg::identity;
-use crate::registration::{self, Change, Load, OnMissing};
+use crate::registration::{self, Change, Load};
 
 /// How deep folders are read: NAME/up.sql.
 const DEPTH: usize = 2;

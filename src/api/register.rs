@@ -1,9 +1,10 @@
 //! One migration at a time: `migrate_register`, `migrate_unregister`, `migrate_rename`.
 
+use belay_core::checksum::Checksum;
 use pgrx::{AnyElement, pg_extern};
 
 use super::required;
-use crate::error::{Result, entry};
+use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::pg::spi;
 use crate::registration;
@@ -53,5 +54,14 @@ fn migrate_rename(old: Option<&str>, new: Option<&str>, project: Option<&str>) -
         ledger.lock_project(&project)?;
         registration::rename(&ledger, &project, old, new)?;
         row(&project.name, new)
+    })
+}
+
+#[pg_extern(sql = false, immutable, parallel_safe)]
+fn migrate_checksum(up: Option<&str>, down: Option<&str>) -> String {
+    entry(|| {
+        let sum = Checksum::of(required(up, "up")?, down);
+        let sum = sum.map_err(|e| Failure::new(Code::File, e.to_string(), e.hint()))?;
+        Ok(sum.to_string())
     })
 }

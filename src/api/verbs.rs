@@ -83,8 +83,13 @@ pub fn up_request(
         target: target.map(str::to_owned),
         steps: count(steps, "steps")?,
         phase: word::<Phase>(phase, "phase", "'pre' or 'post'")?,
-        release: word(release, "release", "a semantic version such as '3.1.0'")?,
+        release: release.map(release_argument).transpose()?,
     })
+}
+
+fn release_argument(release: &str) -> Result<semver::Version> {
+    belay_core::naming::parse_release(release)
+        .map_err(|error| Failure::new(Code::InvalidParameter, error.to_string(), error.hint()))
 }
 
 /// A down request from its arguments.

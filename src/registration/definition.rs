@@ -2,11 +2,11 @@
 //! server's grammar.
 
 use belay_core::checksum::Checksum;
-use belay_core::directive::Directives;
+use belay_core::directive::{DirectiveError, Directives};
 use belay_core::layout::{Definition, LayoutError, TextError};
 use belay_core::name::NameError;
 use belay_core::naming::Naming;
-use belay_core::sql::blank_restrict_lines;
+use belay_core::sql::{LexError, blank_restrict_lines};
 
 use crate::error::{Code, Failure, Result};
 use crate::ledger::project::Project;
@@ -18,7 +18,7 @@ pub fn layout_failure(failure: &LayoutError) -> Failure {
     let code = match failure {
         LayoutError::Name { .. } => Code::Name,
         LayoutError::Text { source: TextError::Directive { source, .. }, .. }
-            if source.is_meta_command() =>
+            if matches!(**source, DirectiveError::Sql(LexError::MetaCommand { .. })) =>
         {
             Code::Statement
         }

@@ -22,6 +22,20 @@ struct Files {
 
 /// Reads a set of files: every migration that they hold, or the first thing that is wrong with them.
 ///
+/// ```
+/// # use belay_core::layout::{SourceFile, read_files};
+/// let file = |path, content: &'static str| SourceFile { path, content: content.as_bytes() };
+/// let set = read_files(&[
+///     file("0002_mail.sql", "ALTER TABLE users ADD mail text;"),
+///     file("0001_users.up.sql", "CREATE TABLE users ();"),
+///     file("0001_users.down.sql", "DROP TABLE users;"),
+///     file("README.md", "How we migrate"),
+/// ])?;
+/// let names: Vec<&str> = set.migrations.iter().map(|m| m.name.as_str()).collect();
+/// assert_eq!(names, ["0001_users", "0002_mail"]);
+/// # Ok::<(), belay_core::layout::LayoutError>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`LayoutError`]: no file is a migration, a file is not UTF-8 or not SQL, a down has no up, two files define

@@ -86,12 +86,34 @@ impl ReleaseName {
     }
 }
 
-/// Reads a version with leading zeros allowed in its numbers, as in names: `03.04.00` is `3.4.0`.
+/// A text that is no release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is not a release")]
+pub struct MalformedRelease {
+    /// The text as it was given.
+    pub text: String,
+}
+
+impl MalformedRelease {
+    /// The next action.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        "write three numbers, and perhaps a pre-release: '3.1.0' or '3.1.0-rc.1'".to_owned()
+    }
+}
+
+/// Reads a release as names write it: leading zeros are allowed, `03.04.00` is `3.4.0`.
 ///
 /// # Errors
 ///
-/// The [`ReleaseRule`] that it breaks.
-pub(crate) fn parse_version(text: &str) -> Result<Version, ReleaseRule> {
+/// [`MalformedRelease`].
+pub fn parse_release(text: &str) -> Result<Version, MalformedRelease> {
+    parse_version(text).map_err(|_| MalformedRelease {
+        text: text.to_owned(),
+    })
+}
+
+fn parse_version(text: &str) -> Result<Version, ReleaseRule> {
     let (without_build, build) = match text.split_once('+') {
         Some((head, build)) => (head, Some(build)),
         None => (text, None),

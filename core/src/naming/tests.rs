@@ -176,6 +176,15 @@ fn each_broken_release_rule_has_its_own_error() {
 }
 
 #[test]
+fn a_release_is_read_as_names_write_it() {
+    assert_eq!(parse_release("03.04.00"), Ok(Version::new(3, 4, 0)));
+    assert_eq!(parse_release("3.1.0-rc.1").unwrap().pre.as_str(), "rc.1");
+    let error = parse_release("3.1").unwrap_err();
+    assert_eq!(error.to_string(), "\"3.1\" is not a release");
+    assert!(!error.hint().is_empty());
+}
+
+#[test]
 fn detection_wants_every_name_in_release_form() {
     assert_eq!(Naming::detect([]), Naming::Natural);
     assert_eq!(Naming::detect(["1.0.0_01_x"]), Naming::Release);

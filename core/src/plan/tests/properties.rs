@@ -1,18 +1,20 @@
 //! What holds for every registry and every sequence of calls.
 
 use proptest::prelude::*;
+use semver::Version;
 
 use super::model::*;
+use crate::naming::Phase;
 use crate::order::Ordering::{self, Permissive, Strict};
 use crate::plan::*;
 
 const NAMES: [&str; 8] = ["1", "2", "3", "4", "5", "6", "7", "8"];
 
-/// A registry, how much of it came late, and who requires whom (always somebody who sorts earlier).
+/// A registry, how much of it came late, who requires whom, and who is an indivisible pair.
 fn models(ordering: Ordering) -> impl Strategy<Value = Model> {
     (
         prop::collection::vec(any::<bool>(), 8),
-        prop::collection::vec(prop::option::of((0..7_usize, 0..8_usize)), 4),
+        prop::collection::vec(prop::option::of((0..8_usize, 0..8_usize)), 3),
         prop::collection::vec(prop::option::of((0..8_usize, 0..8_usize)), 2),
         0..6_u32,
     )
@@ -24,10 +26,11 @@ fn models(ordering: Ordering) -> impl Strategy<Value = Model> {
             }
             if ordering == Permissive {
                 model.register(&NAMES);
-                for (low, high) in requires.into_iter().flatten() {
-                    let (low, high) = (NAMES[low.min(high)], NAMES[low.max(high)]);
-                    if low != high && !model.is_applied(high) {
-                        model.edit(high).requires = vec![low.to_owned()];
+                // Also of somebody who sorts later, which no up can satisfy in key order.
+                for (name, required) in requires.into_iter().flatten() {
+                    let (name, required) = (NAMES[name], NAMES[required]);
+                    if name != required && !model.is_applied(name) {
+                        model.edit(name).requires = vec![required.to_owned()];
                     }
                 }
             }
@@ -51,6 +54,28 @@ fn requests() -> impl Strategy<Value = Request> {
         name.clone().prop_map(to),
         name.prop_map(up_to),
     ]
+}
+
+const RELEASES: [&str; 6] = [
+    "1.0.0_01_pre_a",
+    "1.0.0_50_post_b",
+    "2.0.0_01_pre_c",
+    "2.0.0_02_pre_d",
+    "3.0.0_50_post_e",
+    "4.0.0_01_pre_f",
+];
+
+fn release_requests() -> impl Strategy<Value = Request> {
+    let phase = prop::option::of(prop_oneof![Just(Phase::Pre), Just(Phase::Post)]);
+    let release = prop::option::of((1..5_u64).prop_map(|major| Version::new(major, 0, 0)));
+    let steps = prop::option::of(1..4_u32);
+    let narrowed = (phase, release, steps).prop_map(|(phase, release, steps)| Request::Up {
+        target: None,
+        steps,
+        phase,
+        release,
+    });
+    prop_oneof![4 => narrowed, 1 => (1..3_u32).prop_map(down)]
 }
 
 fn requirements_hold(model: &Model) -> bool {
@@ -157,6 +182,16 @@ proptest! {
         calls in prop::collection::vec(requests(), 1..10),
     ) {
         prop_assert!(is_prefix(&model));
+        for request in &calls {
+            drive(&mut model, request, |state| assert!(is_prefix(state), "{state:?}"));
+        }
+    }
+
+    #[test]
+    fn strict_keeps_a_prefix_whatever_phases_and_releases_are_asked_for(
+        calls in prop::collection::vec(release_requests(), 1..8),
+    ) {
+        let mut model = Model::new(Strict, &RELEASES);
         for request in &calls {
             drive(&mut model, request, |state| assert!(is_prefix(state), "{state:?}"));
         }
