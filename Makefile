@@ -19,6 +19,9 @@ PROFILE ?= dev
 SOURCES := $(shell find src core/src) Cargo.toml core/Cargo.toml Cargo.lock .cargo/config.toml
 SCRIPTS := pg_belay.control $(wildcard sql/*.sql)
 
+# Cargo.lock is what CI builds from; a developer who adds a dependency gets it updated.
+LOCKED := $(if $(filter true,$(CI)),--locked)
+
 export CARGO_TERM_COLOR ?= auto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -44,7 +47,7 @@ cargo_output := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/libpg_bel
 define rules_of_major
 $(call library,$(1)): $(SOURCES)
 	@tools/setup $(1)
-	cargo build --locked --lib --profile $(PROFILE) --no-default-features --features pg$(1)
+	cargo build $(LOCKED) --lib --profile $(PROFILE) --no-default-features --features pg$(1)
 	@mkdir -p $$(@D)
 	@cp -f $(cargo_output) $$@
 
@@ -89,8 +92,8 @@ check: ## formatting, clippy and rustdoc without a warning, on every major
 	cargo fmt --all --check
 	@set -e; for major in $(CHOSEN); do \
 	    echo "clippy and rustdoc for PostgreSQL $$major"; \
-	    cargo clippy --locked --quiet --workspace --all-targets --no-default-features --features pg$$major -- -D warnings; \
-	    RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --workspace --no-deps --document-private-items \
+	    cargo clippy $(LOCKED) --quiet --workspace --all-targets --no-default-features --features pg$$major -- -D warnings; \
+	    RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items \
 	        --no-default-features --features pg$$major; \
 	done
 
@@ -100,7 +103,7 @@ test: test-core $(CHOSEN:%=test-%) ## the whole suite on every major (PG=18: on 
 .PHONY: test-core
 test-core: ## the tests that need no server
 	@tools/setup
-	cargo test --locked --package belay-core
+	cargo test $(LOCKED) --package belay-core
 
 .PHONY: $(MAJORS:%=test-%)
 $(MAJORS:%=test-%): test-%: install-%
