@@ -510,18 +510,18 @@ COMMENT ON FUNCTION belay.migrate_checksum IS
 CREATE FUNCTION belay.find_project(name text) RETURNS belay.project
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found belay.project;
+    row belay.project;
 BEGIN
     IF find_project.name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'project must not be null',
             HINT = 'pass project => a value; an unset variable is not one';
     END IF;
-    SELECT * INTO found FROM belay.project p WHERE p.name = find_project.name;
+    SELECT * INTO row FROM belay.project p WHERE p.name = find_project.name;
     IF NOT FOUND AND find_project.name <> 'default' THEN
         RAISE EXCEPTION USING ERRCODE = 'MG011', MESSAGE = format('project "%s" does not exist', find_project.name),
             HINT = 'SELECT name FROM belay.project lists them';
     END IF;
-    RETURN found;
+    RETURN row;
 END $$;
 COMMENT ON FUNCTION belay.find_project IS 'The project of that name; NULL for ''default'' that nobody has used yet. Errors: MG011 unknown, 22023 NULL.';
 
