@@ -45,6 +45,6 @@ def test_a_server_of_18_uses_it_where_it_was_unpacked(major, package, private_se
 
     comment = "SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = %s"
     assert db.one(comment, [EXTENSION]) == "out of the package"
-    db.execute("SELECT count(*) FROM belay.migrate_status()")
+    db.execute("SELECT count(*) FROM belay.migrate_plan()")
     mapped = db.one("SELECT pg_read_file('/proc/self/maps')")
     assert f"{package}/lib/{EXTENSION}.so" in mapped
