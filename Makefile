@@ -26,6 +26,8 @@ export CARGO_TERM_COLOR ?= auto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Cargo locks its directory anyway, and two majors must not take turns with its one libpg_belay.so.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## show this list
@@ -119,7 +121,7 @@ bench: ## measure the speed (PG=18), in a release build
 # ── shipping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: package
-package: ## make target/package/pg_belay-$(VERSION)-pgN-ARCH.tar.gz for servers without Rust (PG=18)
+package: ## make archives for servers without Rust, in target/package/ (PG=18: one)
 	@set -e; for major in $(CHOSEN); do \
 	    $(MAKE) --no-print-directory PROFILE=release target/belay/pg$$major-release/pg_belay.so; \
 	    tools/package $$major $(VERSION) target/belay/pg$$major-release/pg_belay.so; \
