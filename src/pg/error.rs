@@ -81,8 +81,8 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     CAUGHT.set(std::ptr::null_mut());
 
     let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
-        .catch_others(Err)
-        .catch_rust_panic(Err)
+        .catch_others(|cause| Err(Box::new(cause)))
+        .catch_rust_panic(|cause| Err(Box::new(cause)))
         .execute();
 
     // SAFETY: as above; the memory context is the one of our caller.
@@ -94,7 +94,7 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     }
     match result {
         Ok(value) => value,
-        Err(cause) => Err(Failure::Server(Box::new(match (&cause, take_caught()) {
+        Err(cause) => Err(Failure::Server(Box::new(match (&*cause, take_caught()) {
             (CaughtError::PostgresError(_), Some(error)) => error,
             _ => from_caught(&cause),
         }))),
