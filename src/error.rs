@@ -265,11 +265,9 @@ impl From<pgrx::spi::SpiError> for Failure {
 
 /// Six bits a character, as elog.h's MAKE_SQLSTATE has it.
 fn pack_sqlstate(state: &str) -> i32 {
-    state
-        .bytes()
-        .take(5)
-        .enumerate()
-        .fold(0, |packed, (i, c)| packed | ((i32::from(c) - i32::from(b'0')) & 0x3f) << (6 * i))
+    state.bytes().take(5).enumerate().fold(0, |packed, (i, c)| {
+        packed | ((i32::from(c) - i32::from(b'0')) & 0x3f) << (6 * i)
+    })
 }
 
 fn unpack_sqlstate(mut packed: i32) -> String {

@@ -19,13 +19,24 @@ const DEPTH: usize = 2;
 
 type Files = Vec<(String, Vec<u8>)>;
 
-fn load(files: &Files, on_missing: Option<&str>, prune: Option<bool>, project: Option<&str>) -> Result<Vec<Change>> {
+fn load(
+    files: &Files,
+    on_missing: Option<&str>,
+    prune: Option<bool>,
+    project: Option<&str>,
+) -> Result<Vec<Change>> {
     let ledger = Ledger::open()?;
     let on_missing = word(on_missing, "on_missing", "'error', 'allow' or 'revert'")?;
     let on_missing = required(on_missing, "on_missing")?;
     let prune = required(prune, "prune")?;
     let project = ledger.project_for_registration(required(project, "project")?)?;
-    registration::load(&Load { ledger: &ledger, project: &project, files, on_missing, prune })
+    registration::load(&Load {
+        ledger: &ledger,
+        project: &project,
+        files,
+        on_missing,
+        prune,
+    })
 }
 
 /// The files of a JSON object {"path": "content"}.
@@ -36,7 +47,9 @@ fn files_of(json: Value) -> Result<Files> {
     map.into_iter()
         .map(|(path, content)| match content {
             Value::String(content) => Ok((path, content.into_bytes())),
-            _ => Err(not_files(&format!("the content of \"{path}\" is not a string"))),
+            _ => Err(not_files(&format!(
+                "the content of \"{path}\" is not a string"
+            ))),
         })
         .collect()
 }
@@ -106,7 +119,10 @@ fn read_into(
 }
 
 fn rows(changes: Vec<Change>) -> Vec<(String, String, Option<String>)> {
-    changes.into_iter().map(|change| (change.name, change.action.to_owned(), change.detail)).collect()
+    changes
+        .into_iter()
+        .map(|change| (change.name, change.action.to_owned(), change.detail))
+        .collect()
 }
 
 #[pg_extern(sql = false)]
@@ -116,7 +132,14 @@ fn migrate_load(
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(action, String),
+        name!(detail, Option<String>),
+    ),
+> {
     TableIterator::new(entry(|| {
         let files = read_directory(required(directory, "directory")?)?;
         Ok(rows(load(&files, on_missing, prune, project)?))
@@ -130,7 +153,14 @@ fn migrate_load_files(
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(action, String),
+        name!(detail, Option<String>),
+    ),
+> {
     TableIterator::new(entry(|| {
         let files = files_of(required(files, "files")?.0)?;
         Ok(rows(load(&files, on_missing, prune, project)?))
