@@ -554,6 +554,13 @@ RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_rename_wrapper
 COMMENT ON FUNCTION belay.migrate_rename IS
 'Gives a migration, applied or pending, another name and so another place in the order. History keeps the old name.';
 
+CREATE FUNCTION belay.migrate_mark(
+    name text, state text, statement integer DEFAULT NULL, reason text DEFAULT NULL, project text DEFAULT 'default')
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_mark_wrapper';
+COMMENT ON FUNCTION belay.migrate_mark IS
+'Tells the ledger what an operator did by hand; nothing of the migration runs. state: applied or pending; with statement, an unfinished non-transactional migration goes on there. Kept in the history with role and reason.
+Errors: MG001 breaks the ordering, MG004 the project does not allow reverting, MG011 unknown, 55P03 a run is going on.';
+
 -- ---------------------------------------------------------------------------
 -- Looking
 -- ---------------------------------------------------------------------------

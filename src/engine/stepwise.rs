@@ -111,7 +111,8 @@ fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
     ))
 }
 
-fn checksum(script: &Script, index: usize) -> String {
+/// What tells a statement that has run from an edited one.
+pub fn checksum(script: &Script, index: usize) -> String {
     let text = script
         .statements
         .get(index)

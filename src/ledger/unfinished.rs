@@ -76,6 +76,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// An operator says which statements have run.
+    pub fn set_progress(&self, migration: i64, done: &[String]) -> Result<()> {
+        const SQL: &str =
+            "UPDATE belay.unfinished SET statement = cardinality($2::text[]) + 1, started = false,
+                      leaves = NULL, done = $2 WHERE migration_id = $1";
+        self.execute(SQL, &[bind(migration), bind(done.to_vec())])?;
+        Ok(())
+    }
+
     /// A statement is committed with this row.
     pub fn note_done(&self, migration: i64, checksum: &str) -> Result<()> {
         const SQL: &str =
