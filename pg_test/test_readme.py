@@ -265,6 +265,14 @@ def test_every_table_is_listed(db):
     assert sorted(row[0] for row in table("table")) == sorted(name for (name,) in tables)
 
 
+def test_every_state_is_listed(db):
+    body = db.one("SELECT prosrc FROM pg_proc WHERE oid = 'belay.migrate_status(text)'::regprocedure")
+    deciding = body[: body.index("AS standing")]
+    states = set(re.findall(r"\b(?:THEN|ELSE) '([^']+)'", deciding))
+    assert {"applied", "pending"} <= states
+    assert sorted(row[0] for row in table("state")) == sorted(states)
+
+
 def test_every_directive_is_listed():
     source = (TREE / "core" / "src" / "directive" / "parse.rs").read_text()
     words = re.findall(r'^(?:pub\(crate\) )?const [A-Z_]+: &str = "([a-z-]+)";', source, re.MULTILINE)
