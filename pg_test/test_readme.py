@@ -84,12 +84,13 @@ PUSHES = [block for section in SECTIONS for block in section.blocks if block.lan
 
 
 def steady(printed: str) -> str:
-    """What does not change from run to run: without times, process numbers, and the widths that follow from them."""
+    """What does not change from run to run: without times, process numbers, lines of Belay's own functions, and the widths that follow."""
     for pattern, constant in (
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([+-]\d\d)?", "TIMESTAMP"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?", "DURATION"),
         (r"\b(\d+ ms|\d+\.\d s|\d+ min \d+ s)\b", "TIME"),
         (r"\b(PID|pid) \d+", "pid N"),
+        (r"(PL/pgSQL function \S+) line \d+", r"\1 line N"),
         (r"-{3,}", "-"),
         (r"[ \t]+", " "),
     ):
