@@ -4,6 +4,15 @@
 -- owns must not be adopted, since its owner could drop it with the ledger in it.
 \echo Use "CREATE EXTENSION pg_belay" to load this file. \quit
 
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000',
+            MESSAGE = pg_catalog.format('pg_belay needs a database in UTF8, this one is in %s', pg_catalog.current_setting('server_encoding')),
+            HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0, and move the data there by pg_dump';
+    END IF;
+END $$;
+
 CREATE SCHEMA belay;
 GRANT USAGE ON SCHEMA belay TO PUBLIC;
 COMMENT ON SCHEMA belay IS 'Schema migrations kept, ordered and run by the database itself (extension pg_belay).';
@@ -261,40 +270,40 @@ COMMENT ON COLUMN belay.unfinished.done IS 'Checksums of the statements that hav
 CREATE FUNCTION belay.judge_applied() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    other text;
-    applied boolean;
+    verdict record;
 BEGIN
-    DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id;
-    PERFORM FROM belay.step s JOIN belay.run r ON r.id = s.run_id WHERE s.id = NEW.step_id AND r.ordering = 'strict';
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
     -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it,
     -- and it leaves a hole exactly if something that sorts before it was pending at that time.
-    SELECT m.name, true INTO other, applied
-      FROM (SELECT a.migration_id, a.position FROM belay.applied a
-             WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
-             ORDER BY a.sort_key LIMIT 1) n
-      JOIN belay.migration m ON m.id = n.migration_id
-     WHERE n.position < NEW.position;
+    WITH begun AS (DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id)
+    SELECT m.name, r.ordering = 'strict' AS ordered,
+           CASE WHEN l.position < NEW.position THEN l.migration_id END AS later,
+           (SELECT p.migration_id FROM belay.pending p
+             WHERE p.project_id = NEW.project_id AND p.sort_key < NEW.sort_key AND p.since < NEW.position
+             ORDER BY p.sort_key LIMIT 1) AS hole
+      INTO verdict
+      FROM belay.migration m
+      JOIN belay.step s ON s.id = NEW.step_id AND s.migration_id = m.id AND s.project_id = m.project_id AND s.direction = 'up'
+      JOIN belay.run r ON r.id = s.run_id
+      LEFT JOIN LATERAL (
+           SELECT a.migration_id, a.position FROM belay.applied a
+            WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
+            ORDER BY a.sort_key LIMIT 1) l ON true
+     WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id AND m.sort_key = NEW.sort_key;
     IF NOT FOUND THEN
-        SELECT m.name, false INTO other, applied
-          FROM (SELECT p.migration_id FROM belay.pending p
-                 WHERE p.project_id = NEW.project_id AND p.sort_key < NEW.sort_key AND p.since < NEW.position
-                 ORDER BY p.sort_key LIMIT 1) n
-          JOIN belay.migration m ON m.id = n.migration_id;
-    END IF;
-    IF other IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('belay.applied cannot hold migration %s: no step of that migration, project and place applied it', NEW.migration_id),
+            HINT = 'CALL belay.migrate_up() applies what is pending';
+    ELSIF verdict.ordered AND (verdict.later IS NOT NULL OR verdict.hole IS NOT NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'MG001',
-            MESSAGE = format(CASE WHEN applied THEN 'migration "%s" sorts before "%s", which is applied already'
-                                  ELSE 'migration "%s" sorts after "%s", which is pending' END,
-                             (SELECT m.name FROM belay.migration m WHERE m.id = NEW.migration_id), other),
+            MESSAGE = format(CASE WHEN verdict.later IS NOT NULL THEN 'migration "%s" sorts before "%s", which is applied already'
+                                  ELSE 'migration "%s" sorts after "%s", which is pending' END, verdict.name,
+                             (SELECT m.name FROM belay.migration m WHERE m.id = coalesce(verdict.later, verdict.hole))),
             DETAIL = 'The ordering is strict: what is applied is a prefix of the registry''s order.',
             HINT = 'CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name';
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending and refuses (MG001) what breaks the policy of the row''s run.';
+COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending, refuses rows that no step made (MG015) and what breaks the policy of the step''s run (MG001).';
 
 CREATE FUNCTION belay.judge_reverted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -326,16 +335,31 @@ COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: puts th
 
 CREATE FUNCTION belay.judge_pending() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    both text;
 BEGIN
-    IF EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = NEW.migration_id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG015',
-            MESSAGE = format('migration "%s" is applied and cannot be pending as well',
-                             (SELECT m.name FROM belay.migration m WHERE m.id = NEW.migration_id)),
+    SELECT m.name INTO both
+      FROM inserted i JOIN belay.applied a ON a.migration_id = i.migration_id JOIN belay.migration m ON m.id = i.migration_id
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and cannot be pending as well', both),
             HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
     END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION belay.judge_pending() IS 'Trigger of belay.pending: nothing is applied and pending at once (MG015).';
+
+CREATE FUNCTION belay.judge_place() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = NEW.migration_id AND m.sort_key = NEW.sort_key) THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('the place of migration %s follows from its name', NEW.migration_id),
+            HINT = 'SELECT belay.migrate_rename(old, new) gives it another';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015).';
 
 CREATE FUNCTION belay.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -356,7 +380,17 @@ CREATE TRIGGER applied_frozen BEFORE UPDATE OF migration_id, project_id, positio
 CREATE TRIGGER applied_kept BEFORE TRUNCATE ON belay.applied
     FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is in force', 'CALL belay.migrate_up(), or belay.migrate_down()');
 CREATE TRIGGER pending_inserted AFTER INSERT ON belay.pending
-    FOR EACH ROW EXECUTE FUNCTION belay.judge_pending();
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_pending();
+CREATE TRIGGER applied_moved AFTER UPDATE OF sort_key ON belay.applied
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
+CREATE TRIGGER pending_moved AFTER UPDATE OF sort_key ON belay.pending
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
+CREATE TRIGGER pending_frozen BEFORE UPDATE OF migration_id, project_id, since ON belay.pending
+    FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is registered and not in force', 'CALL belay.migrate_up()');
+-- Rows leave it when their migration is applied or unregistered: by the triggers of those tables only.
+CREATE TRIGGER pending_deleted BEFORE DELETE ON belay.pending
+    FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0)
+    EXECUTE FUNCTION belay.refuse_change('it says what is registered and not in force', 'SELECT belay.migrate_unregister(name)');
 CREATE TRIGGER pending_kept BEFORE TRUNCATE ON belay.pending
     FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 
@@ -375,26 +409,35 @@ CREATE TRIGGER step_error_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.st
 -- A definition never changes; a migration gets another one only while it is pending.
 CREATE TRIGGER definition_frozen BEFORE UPDATE OR TRUNCATE ON belay.definition FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('definitions are immutable', 'SELECT belay.migrate_register(..., replace => true) replaces a pending one');
-CREATE FUNCTION belay.judge_definition() RETURNS trigger
+CREATE FUNCTION belay.judge_registry() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    refused text;
 BEGIN
-    IF TG_TABLE_NAME = 'definition' THEN
-        IF EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id) THEN
-            RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('definition %s has run and is part of the history', OLD.id),
-                HINT = 'SELECT * FROM belay.migrate_history() reads it';
-        END IF;
-        RETURN OLD;
+    refused := CASE TG_TABLE_NAME
+        WHEN 'definition' THEN
+            (SELECT format('definition %s has run and is part of the history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id))
+        WHEN 'project' THEN
+            (SELECT format('project %s has migrations or a history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.migration m WHERE m.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id))
+        ELSE
+            (SELECT format('migration %s is applied: it stays registered and its definition is immutable', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id))
+        END;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = refused,
+            HINT = 'CALL belay.migrate_down() reverts; SELECT * FROM belay.migrate_history() reads the history';
     END IF;
-    IF EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and its definition immutable', OLD.name),
-            HINT = 'revert it first: CALL belay.migrate_down()';
-    END IF;
-    RETURN NEW;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
-COMMENT ON FUNCTION belay.judge_definition() IS 'Trigger of belay.definition and belay.migration: keeps what has run and what is applied (MG015).';
-CREATE TRIGGER definition_kept BEFORE DELETE ON belay.definition FOR EACH ROW EXECUTE FUNCTION belay.judge_definition();
+COMMENT ON FUNCTION belay.judge_registry() IS 'Trigger of belay.project, belay.migration and belay.definition: keeps what has run and what is applied (MG015).';
+CREATE TRIGGER definition_kept BEFORE DELETE ON belay.definition FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_frozen BEFORE UPDATE OF definition_id, checksum, project_id ON belay.migration
-    FOR EACH ROW EXECUTE FUNCTION belay.judge_definition();
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE TRIGGER migration_deleted BEFORE DELETE ON belay.migration FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE TRIGGER project_deleted BEFORE DELETE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_kept BEFORE TRUNCATE ON belay.migration FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
@@ -405,7 +448,11 @@ ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_inserted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_deleted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_frozen;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_kept;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_moved;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_inserted;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_moved;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_frozen;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_deleted;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_kept;
 ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_frozen;
 ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_kept;
@@ -416,7 +463,9 @@ ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
 ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_kept;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_deleted;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_deleted;
 
 -- ---------------------------------------------------------------------------
 -- Verbs that commit
@@ -424,7 +473,7 @@ ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 CREATE PROCEDURE belay.migrate_up(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
     ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
 COMMENT ON PROCEDURE belay.migrate_up IS
 'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
@@ -434,7 +483,7 @@ Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 un
 
 CREATE PROCEDURE belay.migrate_down(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
 COMMENT ON PROCEDURE belay.migrate_down IS
 'Reverts the most recently applied migrations, newest first; never more than asked.
@@ -442,14 +491,14 @@ Errors: MG004 without a down or where the project does not allow it, MG005 requi
 
 CREATE PROCEDURE belay.migrate_to(
     target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
 COMMENT ON PROCEDURE belay.migrate_to IS
 'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
 
 CREATE PROCEDURE belay.migrate_redo(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
 COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
 
@@ -458,7 +507,7 @@ COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied mi
 -- ---------------------------------------------------------------------------
 CREATE FUNCTION belay.project_create(
     name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
-    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL)
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_create_wrapper';
 COMMENT ON FUNCTION belay.project_create IS
 'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
@@ -466,7 +515,7 @@ naming is natural, release or diesel, or found from the first registration. Erro
 
 CREATE FUNCTION belay.project_alter(
     name text, ordering text DEFAULT NULL, naming text DEFAULT NULL, allow_down boolean DEFAULT NULL,
-    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL)
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
 COMMENT ON FUNCTION belay.project_alter IS
 'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner (42501).';
@@ -627,11 +676,11 @@ BEGIN
            CASE r.standing
                WHEN 'dirty' THEN format('CALL belay.migrate_%s(%s)', r.direction, tail)
                WHEN 'running' THEN NULL
-               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.name, more)
-               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.wanted, more)
-                                        ELSE format('SELECT belay.migrate_register(%L, ...%s)', r.wanted, more) END
+               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
+               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.wanted, more)
+                                        ELSE format('SELECT belay.migrate_register(%L, <up>%s)', r.wanted, more) END
                WHEN 'pending' THEN format('CALL belay.migrate_up(%s)', tail)
-               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(..., on_missing => ''revert''%s)', more)
+               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(<directory>, on_missing => ''revert''%s)', more)
            END
       FROM row r LEFT JOIN belay.step s ON s.id = r.step_id
      ORDER BY r.sort_key;

@@ -35,7 +35,10 @@ pub fn mark(failure: &mut Failure, attempt: &Attempt<'_>, place: Place, sql: &st
             attempt.statements
         ));
     }
-    if let Some(number) = place.line {
+    let line_of_error = failure
+        .line()
+        .map(|line| line.saturating_add(attempt.text.line - 1));
+    if let Some(number) = place.line.or(line_of_error) {
         line.push_str(&format!(", line {number}"));
     }
     if let Some(file) = &attempt.text.file {

@@ -10,8 +10,8 @@ use super::Ledger;
 use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
-use crate::pg::identity;
 use crate::pg::spi::{Row, bind};
+use crate::pg::{identity, lock};
 
 /// A registered migration, as far as a load compares it.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ impl Ledger {
     /// One registered migration, locked against a run and another registration.
     pub fn lock_registered(&self, project: &Project, name: &str) -> Result<Option<Registered>> {
         const LOCK: &str =
-            "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
+            "SELECT id FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
         const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
@@ -161,7 +161,11 @@ impl Ledger {
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1 AND m.name = $2";
-        self.write(LOCK, &[bind(project.id), bind(name)], |_| Ok(()))?;
+        for id in self.write(LOCK, &[bind(project.id), bind(name)], |row| {
+            row.require::<i64>(1)
+        })? {
+            lock::lock_definition(id, true);
+        }
         self.select_one(SQL, &[bind(project.id), bind(name)], |row| {
             registered_from(&row)
         })
@@ -284,10 +288,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Gives a migration another name.
+    /// Gives a migration another name; what names it in the same project follows.
     pub fn rename_migration(&self, id: i64, name: &str, sort_key: Vec<u8>) -> Result<()> {
         const SQL: &str = "WITH p AS (UPDATE belay.pending SET sort_key = $3 WHERE migration_id = $1),
-                    a AS (UPDATE belay.applied SET sort_key = $3 WHERE migration_id = $1)
+                    a AS (UPDATE belay.applied SET sort_key = $3 WHERE migration_id = $1),
+                    me AS (SELECT project_id, name FROM belay.migration WHERE id = $1),
+                    o AS (UPDATE belay.migration m
+                             SET requires = pg_catalog.array_replace(m.requires, me.name, $2),
+                                 pairs_with = CASE WHEN m.pairs_with = me.name THEN $2 ELSE m.pairs_with END
+                            FROM me
+                           WHERE m.project_id = me.project_id AND m.id <> $1
+                             AND (me.name = ANY (m.requires) OR m.pairs_with = me.name))
                UPDATE belay.migration SET name = $2, sort_key = $3, release = $4, phase = $5 WHERE id = $1";
         let release = release_of(name);
         self.execute(
@@ -311,8 +322,9 @@ impl Ledger {
                     CASE WHEN $2 THEN m.down_lock_timeout ELSE m.up_lock_timeout END,
                     m.sort_key, EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = m.id)
                FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
-              WHERE m.id = $1 FOR SHARE OF m";
-        let found = self.write(SQL, &[bind(migration), bind(down)], |row| {
+              WHERE m.id = $1";
+        lock::lock_definition(migration, false);
+        let found = self.select(SQL, &[bind(migration), bind(down)], |row| {
             Ok(Text {
                 definition_id: row.require(1)?,
                 checksum: row.require(2)?,

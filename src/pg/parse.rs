@@ -140,21 +140,14 @@ fn keep_runnable(
     mut script: Script,
     mut found: Vec<(*mut pg_sys::RawStmt, usize, usize)>,
 ) -> Result<Script> {
-    let control: Vec<Option<pg_sys::TransactionStmtKind::Type>> =
-        // SAFETY: the nodes were just parsed.
-        found.iter().map(|(raw, ..)| unsafe { transaction_control((**raw).stmt) }).collect();
+    // SAFETY: the nodes were just parsed.
+    let control: Vec<Option<Control>> = found
+        .iter()
+        .map(|(raw, ..)| unsafe { transaction_control((**raw).stmt) })
+        .collect();
     let outer_pair = found.len() >= 2
-        && matches!(
-            control.first(),
-            Some(Some(
-                pg_sys::TransactionStmtKind::TRANS_STMT_BEGIN
-                    | pg_sys::TransactionStmtKind::TRANS_STMT_START
-            ))
-        )
-        && matches!(
-            control.last(),
-            Some(Some(pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT))
-        )
+        && control.first() == Some(&Some(Control::Begin))
+        && control.last() == Some(&Some(Control::Commit))
         && control[1..control.len() - 1].iter().all(Option::is_none);
     if outer_pair {
         found.pop();
@@ -183,11 +176,9 @@ fn refused(script: &Script, what: Refused, start: usize, end: usize) -> Failure 
         .chars()
         .take(200)
         .collect();
-    Failure::new(Code::Statement, what.message(), what.hint()).detail(format!(
-        "line {}: {}",
-        script.line_of(start),
-        first_line(&statement)
-    ))
+    Failure::new(Code::Statement, what.message(), what.hint())
+        .detail(format!("statement: {}", first_line(&statement)))
+        .at_line(script.line_of(start))
 }
 
 fn first_line(text: &str) -> &str {
@@ -227,13 +218,30 @@ impl Refused {
     }
 }
 
-unsafe fn transaction_control(
-    node: *mut pg_sys::Node,
-) -> Option<pg_sys::TransactionStmtKind::Type> {
+/// Transaction control, as far as an outer pair is told by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    /// BEGIN without options: with them it would mean more than Belay's own transaction does.
+    Begin,
+    /// COMMIT without AND CHAIN.
+    Commit,
+    /// Everything else.
+    Other,
+}
+
+unsafe fn transaction_control(node: *mut pg_sys::Node) -> Option<Control> {
+    use pg_sys::TransactionStmtKind::{TRANS_STMT_BEGIN, TRANS_STMT_COMMIT, TRANS_STMT_START};
     // SAFETY: node is a statement node of the raw grammar.
     unsafe {
-        ((*node).type_ == NodeTag::T_TransactionStmt)
-            .then(|| (*(node as *mut pg_sys::TransactionStmt)).kind)
+        if (*node).type_ != NodeTag::T_TransactionStmt {
+            return None;
+        }
+        let control = node as *mut pg_sys::TransactionStmt;
+        Some(match (*control).kind {
+            TRANS_STMT_BEGIN | TRANS_STMT_START if (*control).options.is_null() => Control::Begin,
+            TRANS_STMT_COMMIT if !(*control).chain => Control::Commit,
+            _ => Control::Other,
+        })
     }
 }
 

@@ -136,7 +136,11 @@ impl Origin<'_> {
         let sql = blank_restrict_lines(text);
         let alone = error::catch(|| {
             let _memory = portal::Memory::enter();
-            Ok(parse::parse(&sql)?.needs_no_transaction())
+            let script = parse::parse(&sql)?;
+            if script.statements.is_empty() {
+                return Err(self.empty());
+            }
+            Ok(script.needs_no_transaction())
         })
         .map_err(|failure| self.placed(failure, &sql))?;
         match (directed, alone) {
@@ -144,6 +148,14 @@ impl Origin<'_> {
             (Some(directed), _) => Ok(directed),
             (None, alone) => Ok(!alone),
         }
+    }
+
+    fn empty(&self) -> Failure {
+        Failure::new(
+            Code::File,
+            format!("the {} holds no statement", self.direction),
+            "write at least one statement; SELECT 1 does nothing",
+        )
     }
 
     fn contradicted(&self) -> Failure {
@@ -159,17 +171,18 @@ impl Origin<'_> {
 
     fn placed(&self, mut failure: Failure, sql: &str) -> Failure {
         let mut place = format!("migration \"{}\", {}", self.definition.name, self.direction);
+        let mut line = failure.line();
         if let Failure::Server(error) = &mut failure {
             let position = std::mem::take(&mut error.cursor_position);
             if position > 0 && error.internal_query.is_none() {
                 let characters = usize::try_from(position - 1).unwrap_or(0);
                 let before = sql.chars().take(characters).filter(|c| *c == '\n').count();
-                let number = i32::try_from(before)
-                    .unwrap_or(i32::MAX)
-                    .saturating_add(self.line);
-                place.push_str(&format!(", line {number}"));
+                line = i32::try_from(before + 1).ok();
             }
             crate::engine::place::quote_position(error, position, sql);
+        }
+        if let Some(line) = line {
+            place.push_str(&format!(", line {}", line.saturating_add(self.line - 1)));
         }
         if let Some(file) = self.file {
             place.push_str(&format!(" of {file}"));

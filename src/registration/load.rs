@@ -17,7 +17,8 @@ use crate::ledger::registry::{NewMigration, Registered};
 use crate::pg::client;
 use crate::pg::transaction::Mode;
 
-/// What to do with an applied migration that the set lacks and that is not ahead of it.
+/// What to do with an applied migration that came by a load, that this set lacks and that is
+/// not ahead of it. A load says nothing of what was registered by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnMissing {
     /// MG002, nothing changes.
@@ -196,7 +197,7 @@ fn absent(
         .iter()
         .filter(|known| !held.contains(known.name.as_str()))
     {
-        match known.applied {
+        match known.applied && known.loaded {
             true if known.sort_key.as_slice() > newest => difference.ahead.push(known.name.clone()),
             true => difference.missing.push(known.name.clone()),
             false if load.prune && known.loaded && !known.unfinished => {
