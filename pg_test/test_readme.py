@@ -302,6 +302,23 @@ def test_every_file_that_is_linked_exists():
     assert [link for link in links if not (TREE / link).exists()] == []
 
 
+def test_every_make_target_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (TREE / "Makefile").read_text(), re.MULTILINE)) | {"install"}
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", README.read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_versions_are_the_tree_s():
+    manifest = (TREE / "Cargo.toml").read_text()
+    version = re.search(r'^version = "(.+)"', manifest, re.MULTILINE)[1]
+    rust = re.search(r'^rust-version = "(.+)"', manifest, re.MULTILINE)[1]
+    page = README.read_text()
+    assert set(re.findall(r"pg_belay-([0-9.]+)-pg", page)) == {version}
+    assert re.findall(r"Rust ([0-9.]+) or newer", page) == [rust]
+    assert f"## [{version}]" in (TREE / "CHANGELOG.md").read_text()
+
+
 # ── Claims that no fence shows ───────────────────────────────────────────────────────────────────────────────────────
 
 
