@@ -169,26 +169,32 @@ COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session 
 COMMENT ON COLUMN belay.run.applied IS 'Migrations applied and kept by this run.';
 COMMENT ON COLUMN belay.run.reverted IS 'Migrations reverted by this run.';
 
+-- Domains rather than CHECK constraints of the table: the server parses the latter anew for
+-- every INSERT.
+CREATE DOMAIN belay.direction AS text CONSTRAINT direction_check CHECK (VALUE IN ('up', 'down'));
+COMMENT ON DOMAIN belay.direction IS 'up: applying; down: reverting.';
+CREATE DOMAIN belay.outcome AS text
+    CONSTRAINT outcome_check CHECK (VALUE IN ('applied', 'reverted', 'failed', 'rolled back', 'lost'));
+COMMENT ON DOMAIN belay.outcome IS 'How an attempt ended: applied, reverted, failed, rolled back (it succeeded, then its run failed), lost (its session died).';
+
 CREATE TABLE belay.step (
     id            bigint GENERATED ALWAYS AS IDENTITY,
     run_id        bigint NOT NULL,
     project_id    integer NOT NULL,
     migration_id  bigint NOT NULL,
     name          text COLLATE "C" NOT NULL,
-    direction     text NOT NULL,
+    direction     belay.direction NOT NULL,
     definition_id bigint NOT NULL,
     checksum      text NOT NULL,
     search_path   text NOT NULL,
     started_at    timestamptz NOT NULL,
     finished_at   timestamptz,
-    outcome       text,
+    outcome       belay.outcome,
     statement     integer,
     statements    integer,
     sqlstate      text,
     CONSTRAINT step_pkey PRIMARY KEY (id),
     CONSTRAINT step_run_fkey FOREIGN KEY (run_id) REFERENCES belay.run (id),
-    CONSTRAINT step_direction_check CHECK (direction IN ('up', 'down')),
-    CONSTRAINT step_outcome_check CHECK (outcome IN ('applied', 'reverted', 'failed', 'rolled back', 'lost')),
     CONSTRAINT step_finished_check CHECK ((finished_at IS NULL) = (outcome IS NULL))
 );
 CREATE INDEX step_migration ON belay.step (migration_id, id);
@@ -241,7 +247,7 @@ CREATE TABLE belay.unfinished (
     migration_id  bigint NOT NULL,
     project_id    integer NOT NULL,
     step_id       bigint NOT NULL,
-    direction     text NOT NULL,
+    direction     belay.direction NOT NULL,
     statement     integer NOT NULL,
     started       boolean NOT NULL,
     leaves        jsonb,
@@ -249,7 +255,6 @@ CREATE TABLE belay.unfinished (
     CONSTRAINT unfinished_pkey PRIMARY KEY (migration_id),
     CONSTRAINT unfinished_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id),
     CONSTRAINT unfinished_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id),
-    CONSTRAINT unfinished_direction_check CHECK (direction IN ('up', 'down')),
     CONSTRAINT unfinished_statement_check CHECK (statement >= 1)
 );
 -- One project has at most one migration under way: a run finishes or resumes it before anything else.
@@ -274,21 +279,18 @@ DECLARE
 BEGIN
     -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it,
     -- and it leaves a hole exactly if something that sorts before it was pending at that time.
-    WITH begun AS (DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id)
-    SELECT m.name, r.ordering = 'strict' AS ordered,
-           CASE WHEN l.position < NEW.position THEN l.migration_id END AS later,
+    DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id;
+    SELECT (SELECT r.ordering = 'strict' FROM belay.run r WHERE r.id = s.run_id) AS ordered,
+           (SELECT CASE WHEN a.position < NEW.position THEN a.migration_id END FROM belay.applied a
+             WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
+             ORDER BY a.sort_key LIMIT 1) AS later,
            (SELECT p.migration_id FROM belay.pending p
              WHERE p.project_id = NEW.project_id AND p.sort_key < NEW.sort_key AND p.since < NEW.position
              ORDER BY p.sort_key LIMIT 1) AS hole
       INTO verdict
-      FROM belay.migration m
-      JOIN belay.step s ON s.id = NEW.step_id AND s.migration_id = m.id AND s.project_id = m.project_id AND s.direction = 'up'
-      JOIN belay.run r ON r.id = s.run_id
-      LEFT JOIN LATERAL (
-           SELECT a.migration_id, a.position FROM belay.applied a
-            WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
-            ORDER BY a.sort_key LIMIT 1) l ON true
-     WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id AND m.sort_key = NEW.sort_key;
+      FROM belay.step s
+     WHERE s.id = NEW.step_id AND s.migration_id = NEW.migration_id AND s.project_id = NEW.project_id AND s.direction = 'up'
+       AND NEW.sort_key = (SELECT m.sort_key FROM belay.migration m WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015',
             MESSAGE = format('belay.applied cannot hold migration %s: no step of that migration, project and place applied it', NEW.migration_id),
@@ -296,7 +298,8 @@ BEGIN
     ELSIF verdict.ordered AND (verdict.later IS NOT NULL OR verdict.hole IS NOT NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'MG001',
             MESSAGE = format(CASE WHEN verdict.later IS NOT NULL THEN 'migration "%s" sorts before "%s", which is applied already'
-                                  ELSE 'migration "%s" sorts after "%s", which is pending' END, verdict.name,
+                                  ELSE 'migration "%s" sorts after "%s", which is pending' END,
+                             (SELECT m.name FROM belay.migration m WHERE m.id = NEW.migration_id),
                              (SELECT m.name FROM belay.migration m WHERE m.id = coalesce(verdict.later, verdict.hole))),
             DETAIL = 'The ordering is strict: what is applied is a prefix of the registry''s order.',
             HINT = 'CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name';
@@ -602,7 +605,7 @@ BEGIN
     SELECT * INTO row FROM belay.project p WHERE p.name = find_project.name;
     IF NOT FOUND AND find_project.name <> 'default' THEN
         RAISE EXCEPTION USING ERRCODE = 'MG011', MESSAGE = format('project "%s" does not exist', find_project.name),
-            HINT = 'SELECT name FROM belay.project lists them';
+            HINT = format('SELECT name FROM belay.project lists them; SELECT belay.project_create(%L) makes one', find_project.name);
     END IF;
     RETURN row;
 END $$;
@@ -750,7 +753,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT h.* FROM (
-        SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction, coalesce(s.outcome, 'unfinished'), s.started_at,
+        SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
                s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message, e.detail,
                r.reason, s.checksum
           FROM belay.step s

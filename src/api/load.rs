@@ -74,6 +74,13 @@ fn read_directory(directory: &str) -> Result<Files> {
             "GRANT pg_read_server_files TO the role, or send the contents: belay.migrate_load_files(jsonb)",
         ));
     }
+    if !Path::new(directory).is_absolute() {
+        return Err(Failure::new(
+            Code::InvalidParameter,
+            format!("\"{directory}\" is not an absolute path"),
+            "pass the whole path on the server's machine; it would be read below the data directory",
+        ));
+    }
     let mut files = Files::new();
     read_into(Path::new(directory), "", DEPTH, &mut files)?;
     Ok(files)

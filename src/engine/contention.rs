@@ -7,6 +7,7 @@ use super::call::Call;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
+use crate::ledger::run::Holder;
 use crate::pg::client;
 use crate::pg::lock::{self, Scope};
 use crate::pg::transaction::{self, Mode};
@@ -49,16 +50,18 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
             return Ok(told);
         }
         let holder = ledger.lock_holder(project)?;
-        let holder = holder.map_or("a session that has just ended".to_owned(), |h| {
-            h.description
-        });
         if !call.waits() || call.wait.is_some_and(|limit| began.elapsed() >= limit) {
-            return Err(busy(project, &holder, told.then(|| began.elapsed())));
+            return Err(busy(
+                project,
+                holder.as_ref(),
+                told.then(|| began.elapsed()),
+            ));
         }
         if !told {
             client::notice(format!(
-                "waiting for project \"{}\": {holder}",
-                project.name
+                "waiting for project \"{}\": {}",
+                project.name,
+                described(holder.as_ref())
             ));
             told = true;
         }
@@ -72,20 +75,33 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
     }
 }
 
-fn busy(project: &Project, holder: &str, waited: Option<Duration>) -> Failure {
+fn described(holder: Option<&Holder>) -> &str {
+    holder.map_or("a session that has just ended", |holder| {
+        &holder.description
+    })
+}
+
+/// 55P03, with who holds the lock.
+pub fn busy(project: &Project, holder: Option<&Holder>, waited: Option<Duration>) -> Failure {
     let waited = match waited {
         Some(waited) => format!(" after waiting {}", super::place::duration(waited)),
         None => String::new(),
     };
+    let look = holder.map_or(String::new(), |holder| {
+        format!(
+            "; SELECT query FROM pg_stat_activity WHERE pid = {} shows what it does",
+            holder.pid
+        )
+    });
     Failure::new(
         Code::LockNotAvailable,
         format!(
             "project \"{}\" is being migrated by another session{waited}",
             project.name
         ),
-        "wait => '5 min' waits for it; belay.migrate_status() shows what it does",
+        format!("run again when it has ended, or with wait => '5 min'{look}"),
     )
-    .detail(holder.to_owned())
+    .detail(described(holder))
 }
 
 /// Refuses to go on when the lock has gone, taking it again if it is free.

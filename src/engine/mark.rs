@@ -4,8 +4,8 @@
 
 use belay_core::plan::{Direction, Entry, PlannedStep};
 
-use super::stepwise;
 use super::transactional::StepRun;
+use super::{contention, stepwise};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -58,15 +58,7 @@ pub fn mark(mark: &Mark<'_>) -> Result<()> {
     transaction::refuse_read_only()?;
     if !lock::try_lock(mark.project.id, Scope::Transaction) {
         let holder = mark.ledger.lock_holder(mark.project)?;
-        return Err(Failure::new(
-            Code::LockNotAvailable,
-            format!(
-                "project \"{}\" is being migrated by another session",
-                mark.project.name
-            ),
-            "try again when it has ended; belay.migrate_status() shows what it does",
-        )
-        .detail(holder.map_or_else(|| "it has just ended".to_owned(), |h| h.description)));
+        return Err(contention::busy(mark.project, holder.as_ref(), None));
     }
     let found = mark
         .ledger

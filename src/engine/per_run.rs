@@ -75,7 +75,9 @@ pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
     run.ledger
         .finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
     run::summary(run, tally)?;
-    client::notice("this is the caller's transaction: nothing is permanent until COMMIT");
+    if run.call.verb != "load" {
+        client::notice("this is the caller's transaction: nothing is permanent until COMMIT");
+    }
     Ok(())
 }
 

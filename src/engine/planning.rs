@@ -139,7 +139,7 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
     Err(Failure::new(
         Code::Privilege,
         format!(
-            "{} would run with the rights of \"{}\", which its registrant does not hold",
+            "{} would run with the rights of \"{}\" that whoever registered it does not hold",
             if strangers.len() == 1 {
                 "a migration".to_owned()
             } else {

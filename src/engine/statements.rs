@@ -77,6 +77,12 @@ pub fn apply_settings(project: &Project, text: &Text) {
 /// 25001 and 2D000 from inside a migration mean that it needs to run outside a transaction.
 pub fn explain(failure: &mut Failure, transactional: bool) {
     let state = failure.sqlstate();
+    if state == "55P03" && matches!(failure, Failure::Server(_)) {
+        failure.add_hint(
+            "another session holds a lock that this needs: SELECT * FROM pg_locks WHERE granted shows who; \
+             run again, or with a longer belay.lock_timeout or directive lock-timeout",
+        );
+    }
     if transactional && (state == "25001" || state == "2D000") {
         failure.add_hint(
             "the statement cannot run in a transaction: put \"-- belay: transaction off\" at the head of the migration",

@@ -82,16 +82,16 @@ impl<'a> StepRun<'a> {
         &self.step.entry.name
     }
 
-    /// Reads and locks the text, and refuses when the plan is no longer true.
+    /// Reads and locks the text.
     pub fn lock_text(&self) -> Result<&Text> {
         let down = self.step.direction == Direction::Down;
         let text = self.ledger.lock_text(self.step.entry.id, down)?;
         match text {
-            Some(text) if text.applied == down => Ok(self.progress.text.get_or_init(|| text)),
-            _ => Err(Failure::new(
+            Some(text) => Ok(self.progress.text.get_or_init(|| text)),
+            None => Err(Failure::new(
                 Code::Unknown,
                 format!(
-                    "migration \"{}\" changed while the run was going on",
+                    "migration \"{}\" was unregistered while the run was going on",
                     self.name()
                 ),
                 "run again; belay.migrate_status() shows how it stands",

@@ -197,7 +197,7 @@ impl Ledger {
     }
 
     fn unfinished_fact(&self, project: &Project) -> Result<Option<Unfinished>> {
-        const SQL: &str = "SELECT m.name, u.direction, u.statement
+        const SQL: &str = "SELECT m.name, u.direction::text, u.statement
                FROM belay.unfinished u JOIN belay.migration m ON m.id = u.migration_id
               WHERE u.project_id = $1";
         self.select_one(SQL, &[bind(project.id)], |row| {

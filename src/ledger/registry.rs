@@ -95,8 +95,6 @@ pub struct Text {
     pub lock_timeout: Option<i32>,
     /// The migration's place in the order.
     pub sort_key: Vec<u8>,
-    /// Whether it is in force at this moment.
-    pub applied: bool,
 }
 
 /// The columns an [`Entry`] is made of, in the order of [`entry_from`]; `m` is belay.migration.
@@ -316,15 +314,12 @@ impl Ledger {
 
     /// The text about to run; its definition is locked against replacement until the transaction ends.
     pub fn lock_text(&self, migration: i64, down: bool) -> Result<Option<Text>> {
-        const SQL: &str = "SELECT d.id, d.checksum, CASE WHEN $2 THEN d.down ELSE d.up END,
-                    CASE WHEN $2 THEN d.down_file ELSE d.up_file END,
-                    CASE WHEN $2 THEN d.down_line ELSE d.up_line END,
-                    CASE WHEN $2 THEN m.down_lock_timeout ELSE m.up_lock_timeout END,
-                    m.sort_key, EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = m.id)
-               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
-              WHERE m.id = $1";
+        const UP: &str = "SELECT d.id, d.checksum, d.up, d.up_file, d.up_line, m.up_lock_timeout, m.sort_key
+               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id WHERE m.id = $1";
+        const DOWN: &str = "SELECT d.id, d.checksum, d.down, d.down_file, d.down_line, m.down_lock_timeout, m.sort_key
+               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id WHERE m.id = $1";
         lock::lock_definition(migration, false);
-        let found = self.select(SQL, &[bind(migration), bind(down)], |row| {
+        let found = self.select(if down { DOWN } else { UP }, &[bind(migration)], |row| {
             Ok(Text {
                 definition_id: row.require(1)?,
                 checksum: row.require(2)?,
@@ -333,7 +328,6 @@ impl Ledger {
                 line: row.require(5)?,
                 lock_timeout: row.get(6)?,
                 sort_key: row.require(7)?,
-                applied: row.require(8)?,
             })
         })?;
         Ok(found.into_iter().next())

@@ -30,6 +30,8 @@ pub struct NewRun<'a> {
 pub struct Holder {
     /// One line for the error or the notice.
     pub description: String,
+    /// Its process.
+    pub pid: i32,
 }
 
 impl Ledger {
@@ -85,7 +87,9 @@ impl Ledger {
                     CASE WHEN r.id IS NULL THEN ', holds the lock without a run'
                          ELSE pg_catalog.format(', run %s (%s)', r.id, r.verb) END,
                     CASE WHEN r.id IS NULL THEN ''
-                         ELSE ', since ' || pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - r.started_at) END)
+                         ELSE pg_catalog.format(', for %s s',
+                              pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - r.started_at)::numeric, 1)) END),
+                    l.pid
                FROM pg_catalog.pg_locks l
                LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
                LEFT JOIN belay.run r ON r.project_id = $2 AND r.finished_at IS NULL
@@ -98,6 +102,7 @@ impl Ledger {
         self.select_one(SQL, &arguments, |row| {
             Ok(Holder {
                 description: row.require(1)?,
+                pid: row.require(2)?,
             })
         })
     }

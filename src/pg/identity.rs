@@ -105,6 +105,7 @@ pub fn as_owner<T>(owner: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Resu
     super::settings::set_for_level(c"enable_seqscan", c"off");
     super::settings::set_for_level(c"enable_bitmapscan", c"off");
     super::settings::set_for_level(c"enable_sort", c"off");
+    super::settings::set_for_level(c"plan_cache_mode", c"force_generic_plan");
     let result = body();
     super::settings::close_level(level);
     // SAFETY: the identity read above.

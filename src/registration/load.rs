@@ -216,7 +216,7 @@ fn absent(
             [one] => format!("migration \"{one}\" is applied and missing from the set"),
             many => format!("{} applied migrations are missing from the set", many.len()),
         },
-        "another service's files? pass project => its own; on_missing => 'allow' keeps them, \
+        "another service's files? pass project => its own; a file that was renamed? SELECT belay.migrate_rename(old, new); on_missing => 'allow' keeps them, \
          'revert' takes them down with their stored down",
     )
     .detail(difference.missing.join("\n")))
