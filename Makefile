@@ -19,10 +19,15 @@ PROFILE ?= dev
 SOURCES := $(shell find src core/src) Cargo.toml core/Cargo.toml Cargo.lock .cargo/config.toml
 SCRIPTS := pg_belay.control $(wildcard sql/*.sql)
 
+# Cargo.lock is what CI builds from; a developer who adds a dependency gets it updated.
+LOCKED := $(if $(filter true,$(CI)),--locked)
+
 export CARGO_TERM_COLOR ?= auto
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Cargo locks its directory anyway, and two majors must not take turns with its one libpg_belay.so.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## show this list
@@ -44,7 +49,7 @@ cargo_output := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/libpg_bel
 define rules_of_major
 $(call library,$(1)): $(SOURCES)
 	@tools/setup $(1)
-	cargo build --locked --lib --profile $(PROFILE) --no-default-features --features pg$(1)
+	cargo build $(LOCKED) --lib --profile $(PROFILE) --no-default-features --features pg$(1)
 	@mkdir -p $$(@D)
 	@cp -f $(cargo_output) $$@
 
@@ -89,8 +94,8 @@ check: ## formatting, clippy and rustdoc without a warning, on every major
 	cargo fmt --all --check
 	@set -e; for major in $(CHOSEN); do \
 	    echo "clippy and rustdoc for PostgreSQL $$major"; \
-	    cargo clippy --locked --quiet --workspace --all-targets --no-default-features --features pg$$major -- -D warnings; \
-	    RUSTDOCFLAGS='-D warnings' cargo doc --locked --quiet --workspace --no-deps --document-private-items \
+	    cargo clippy $(LOCKED) --quiet --workspace --all-targets --no-default-features --features pg$$major -- -D warnings; \
+	    RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --quiet --workspace --no-deps --document-private-items \
 	        --no-default-features --features pg$$major; \
 	done
 
@@ -100,7 +105,7 @@ test: test-core $(CHOSEN:%=test-%) ## the whole suite on every major (PG=18: on 
 .PHONY: test-core
 test-core: ## the tests that need no server
 	@tools/setup
-	cargo test --locked --package belay-core
+	cargo test $(LOCKED) --package belay-core
 
 .PHONY: $(MAJORS:%=test-%)
 $(MAJORS:%=test-%): test-%: install-%
@@ -116,7 +121,7 @@ bench: ## measure the speed (PG=18), in a release build
 # ── shipping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: package
-package: ## make target/package/pg_belay-$(VERSION)-pgN-ARCH.tar.gz for servers without Rust (PG=18)
+package: ## make archives for servers without Rust, in target/package/ (PG=18: one)
 	@set -e; for major in $(CHOSEN); do \
 	    $(MAKE) --no-print-directory PROFILE=release target/belay/pg$$major-release/pg_belay.so; \
 	    tools/package $$major $(VERSION) target/belay/pg$$major-release/pg_belay.so; \

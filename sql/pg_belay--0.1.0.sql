@@ -4,6 +4,15 @@
 -- owns must not be adopted, since its owner could drop it with the ledger in it.
 \echo Use "CREATE EXTENSION pg_belay" to load this file. \quit
 
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000',
+            MESSAGE = pg_catalog.format('pg_belay needs a database in UTF8, this one is in %s', pg_catalog.current_setting('server_encoding')),
+            HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0, and move the data there by pg_dump';
+    END IF;
+END $$;
+
 CREATE SCHEMA belay;
 GRANT USAGE ON SCHEMA belay TO PUBLIC;
 COMMENT ON SCHEMA belay IS 'Schema migrations kept, ordered and run by the database itself (extension pg_belay).';
@@ -84,8 +93,6 @@ CREATE TABLE belay.migration (
     missing         boolean NOT NULL DEFAULT false,
     registered_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     registered_by   name NOT NULL,
-    applied         boolean NOT NULL DEFAULT false,
-    pending_since   bigint NOT NULL DEFAULT pg_catalog.nextval('belay.ledger_clock'),
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
@@ -96,9 +103,6 @@ CREATE TABLE belay.migration (
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
     CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0)
 );
--- What is pending is found without looking at what is applied: both stay quick with 10,000 applied.
-CREATE INDEX migration_pending ON belay.migration (project_id, sort_key) WHERE NOT applied;
-CREATE INDEX migration_applied ON belay.migration (project_id, sort_key) WHERE applied;
 CREATE INDEX migration_definition ON belay.migration (definition_id);
 COMMENT ON TABLE belay.migration IS 'Registered migrations. Their SQL text is in belay.definition.';
 COMMENT ON COLUMN belay.migration.sort_key IS 'The name as bytes whose order is the order of the project''s naming.';
@@ -113,8 +117,18 @@ COMMENT ON COLUMN belay.migration.down_lock_timeout IS 'Directive lock-timeout o
 COMMENT ON COLUMN belay.migration.loaded IS 'True when it came by a load; only such migrations are pruned.';
 COMMENT ON COLUMN belay.migration.missing IS 'True when the last load did not hold it: another instance is ahead, or its file has gone.';
 COMMENT ON COLUMN belay.migration.registered_by IS 'Role that registered the definition now in force.';
-COMMENT ON COLUMN belay.migration.applied IS 'Whether belay.applied holds it; kept by the trigger there.';
-COMMENT ON COLUMN belay.migration.pending_since IS 'Ledger clock at registration or last revert.';
+
+CREATE TABLE belay.pending (
+    migration_id bigint NOT NULL,
+    project_id   integer NOT NULL,
+    sort_key     bytea NOT NULL,
+    since        bigint NOT NULL DEFAULT pg_catalog.nextval('belay.ledger_clock'),
+    CONSTRAINT pending_pkey PRIMARY KEY (migration_id),
+    CONSTRAINT pending_sort_key_key UNIQUE (project_id, sort_key),
+    CONSTRAINT pending_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id) ON DELETE CASCADE
+);
+COMMENT ON TABLE belay.pending IS 'The registered migrations that are not in force; with belay.applied it parts the registry in two, so that neither is searched for the other.';
+COMMENT ON COLUMN belay.pending.since IS 'Ledger clock at registration or last revert.';
 
 -- ---------------------------------------------------------------------------
 -- Ledger: what happened
@@ -173,7 +187,6 @@ CREATE TABLE belay.step (
     sqlstate      text,
     CONSTRAINT step_pkey PRIMARY KEY (id),
     CONSTRAINT step_run_fkey FOREIGN KEY (run_id) REFERENCES belay.run (id),
-    CONSTRAINT step_definition_fkey FOREIGN KEY (definition_id) REFERENCES belay.definition (id),
     CONSTRAINT step_direction_check CHECK (direction IN ('up', 'down')),
     CONSTRAINT step_outcome_check CHECK (outcome IN ('applied', 'reverted', 'failed', 'rolled back', 'lost')),
     CONSTRAINT step_finished_check CHECK ((finished_at IS NULL) = (outcome IS NULL))
@@ -206,18 +219,20 @@ COMMENT ON COLUMN belay.step_error.line IS 'Line of the file, or of the register
 CREATE TABLE belay.applied (
     migration_id bigint NOT NULL,
     project_id   integer NOT NULL,
+    sort_key     bytea NOT NULL,
     position     bigint NOT NULL DEFAULT pg_catalog.nextval('belay.ledger_clock'),
     step_id      bigint NOT NULL,
     checksum     text NOT NULL,
     applied_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     applied_by   name NOT NULL,
     CONSTRAINT applied_pkey PRIMARY KEY (migration_id),
+    CONSTRAINT applied_sort_key_key UNIQUE (project_id, sort_key),
     CONSTRAINT applied_position_key UNIQUE (project_id, position),
     CONSTRAINT applied_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id),
-    CONSTRAINT applied_project_fkey FOREIGN KEY (project_id) REFERENCES belay.project (id),
     CONSTRAINT applied_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id)
 );
 COMMENT ON TABLE belay.applied IS 'The migrations in force now.';
+COMMENT ON COLUMN belay.applied.sort_key IS 'The migration''s place in the registry''s order.';
 COMMENT ON COLUMN belay.applied.position IS 'Execution order, from the ledger clock.';
 COMMENT ON COLUMN belay.applied.step_id IS 'The step that applied it.';
 COMMENT ON COLUMN belay.applied.checksum IS 'Checksum of the text that ran.';
@@ -247,78 +262,104 @@ COMMENT ON COLUMN belay.unfinished.done IS 'Checksums of the statements that hav
 
 -- ---------------------------------------------------------------------------
 -- The rules of the ledger, in the catalog: for everybody, superusers included.
--- The triggers on belay.applied run after the statement and judge the state it
--- leaves, since a restore loads the rows in any order with the triggers there.
--- What they read is reached by foreign keys, so that a restore has it already.
+-- The triggers of belay.applied are AFTER triggers: they run when the statement has
+-- ended and judge the state it leaves, since a restore loads the rows in any order
+-- with the triggers there. What they read is reached by foreign keys, so that a
+-- restore has it already; belay.pending may come before or after.
 -- ---------------------------------------------------------------------------
 CREATE FUNCTION belay.judge_applied() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    late record;
+    verdict record;
 BEGIN
-    UPDATE belay.migration m SET applied = true
-      FROM inserted i WHERE m.id = i.migration_id AND NOT m.applied;
-    -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it;
+    -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it,
     -- and it leaves a hole exactly if something that sorts before it was pending at that time.
-    SELECT m.name, o.name AS other, o.applied INTO late
-      FROM inserted i
-      JOIN belay.step s ON s.id = i.step_id
-      JOIN belay.run r ON r.id = s.run_id AND r.ordering = 'strict'
-      JOIN belay.migration m ON m.id = i.migration_id
-     CROSS JOIN LATERAL (
-           (SELECT n.name, true AS applied
-              FROM (SELECT x.id, x.name FROM belay.migration x
-                     WHERE x.project_id = i.project_id AND x.applied AND x.sort_key > m.sort_key
-                     ORDER BY x.sort_key LIMIT 1) n
-              JOIN belay.applied a ON a.migration_id = n.id AND a.position < i.position)
-           UNION ALL
-           (SELECT x.name, false FROM belay.migration x
-             WHERE x.project_id = i.project_id AND NOT x.applied AND x.sort_key < m.sort_key
-               AND x.pending_since < i.position
-             ORDER BY x.sort_key LIMIT 1)
-         ) o
-     LIMIT 1;
-    IF FOUND THEN
+    WITH begun AS (DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id)
+    SELECT m.name, r.ordering = 'strict' AS ordered,
+           CASE WHEN l.position < NEW.position THEN l.migration_id END AS later,
+           (SELECT p.migration_id FROM belay.pending p
+             WHERE p.project_id = NEW.project_id AND p.sort_key < NEW.sort_key AND p.since < NEW.position
+             ORDER BY p.sort_key LIMIT 1) AS hole
+      INTO verdict
+      FROM belay.migration m
+      JOIN belay.step s ON s.id = NEW.step_id AND s.migration_id = m.id AND s.project_id = m.project_id AND s.direction = 'up'
+      JOIN belay.run r ON r.id = s.run_id
+      LEFT JOIN LATERAL (
+           SELECT a.migration_id, a.position FROM belay.applied a
+            WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
+            ORDER BY a.sort_key LIMIT 1) l ON true
+     WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id AND m.sort_key = NEW.sort_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('belay.applied cannot hold migration %s: no step of that migration, project and place applied it', NEW.migration_id),
+            HINT = 'CALL belay.migrate_up() applies what is pending';
+    ELSIF verdict.ordered AND (verdict.later IS NOT NULL OR verdict.hole IS NOT NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'MG001',
-            MESSAGE = CASE WHEN late.applied
-                THEN format('migration "%s" sorts before "%s", which is applied already', late.name, late.other)
-                ELSE format('migration "%s" sorts after "%s", which is pending', late.name, late.other) END,
-            DETAIL = 'The project''s ordering is strict: what is applied is a prefix of the registry''s order.',
+            MESSAGE = format(CASE WHEN verdict.later IS NOT NULL THEN 'migration "%s" sorts before "%s", which is applied already'
+                                  ELSE 'migration "%s" sorts after "%s", which is pending' END, verdict.name,
+                             (SELECT m.name FROM belay.migration m WHERE m.id = coalesce(verdict.later, verdict.hole))),
+            DETAIL = 'The ordering is strict: what is applied is a prefix of the registry''s order.',
             HINT = 'CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name';
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: keeps belay.migration.applied and refuses (MG001) what breaks the policy of the row''s run.';
+COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending, refuses rows that no step made (MG015) and what breaks the policy of the step''s run (MG001).';
 
 CREATE FUNCTION belay.judge_reverted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    offence record;
+    project text;
+    newer text;
 BEGIN
-    SELECT m.name, p.name AS project, p.allow_down, n.name AS newer INTO offence
-      FROM deleted d
-      JOIN belay.migration m ON m.id = d.migration_id
-      JOIN belay.project p ON p.id = d.project_id
-      LEFT JOIN LATERAL (
-           SELECT x.name FROM belay.applied a JOIN belay.migration x ON x.id = a.migration_id
-            WHERE a.project_id = d.project_id AND a.position > d.position
-            ORDER BY a.position DESC LIMIT 1) n ON true
-     WHERE NOT p.allow_down OR n.name IS NOT NULL
-     LIMIT 1;
-    IF FOUND AND NOT offence.allow_down THEN
+    SELECT p.name INTO project FROM belay.project p WHERE p.id = OLD.project_id AND NOT p.allow_down;
+    IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MG004',
-            MESSAGE = format('project "%s" does not allow reverting "%s"', offence.project, offence.name),
-            HINT = format('SELECT belay.project_alter(%L, allow_down => true), as the project''s owner', offence.project);
-    ELSIF FOUND THEN
+            MESSAGE = format('project "%s" does not allow reverting', project),
+            HINT = format('as the project''s owner: SELECT belay.project_alter(%L, allow_down => true)', project);
+    END IF;
+    SELECT m.name INTO newer
+      FROM (SELECT a.migration_id FROM belay.applied a
+             WHERE a.project_id = OLD.project_id AND a.position > OLD.position
+             ORDER BY a.position DESC LIMIT 1) n
+      JOIN belay.migration m ON m.id = n.migration_id;
+    IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MG001',
-            MESSAGE = format('migration "%s" cannot be reverted before "%s", which was applied after it', offence.name, offence.newer),
+            MESSAGE = format('migration "%s" cannot be reverted before "%s", which was applied after it',
+                             (SELECT m.name FROM belay.migration m WHERE m.id = OLD.migration_id), newer),
             HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
     END IF;
-    UPDATE belay.migration m SET applied = false, pending_since = nextval('belay.ledger_clock')
-      FROM deleted d WHERE m.id = d.migration_id;
+    INSERT INTO belay.pending (migration_id, project_id, sort_key) VALUES (OLD.migration_id, OLD.project_id, OLD.sort_key);
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: keeps belay.migration.applied; the most recently applied is reverted first (MG001), where the project allows it (MG004).';
+COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: puts the row back into belay.pending; the most recently applied is reverted first (MG001), where the project allows it (MG004).';
+
+CREATE FUNCTION belay.judge_pending() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    both text;
+BEGIN
+    SELECT m.name INTO both
+      FROM inserted i JOIN belay.applied a ON a.migration_id = i.migration_id JOIN belay.migration m ON m.id = i.migration_id
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and cannot be pending as well', both),
+            HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_pending() IS 'Trigger of belay.pending: nothing is applied and pending at once (MG015).';
+
+CREATE FUNCTION belay.judge_place() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = NEW.migration_id AND m.sort_key = NEW.sort_key) THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('the place of migration %s follows from its name', NEW.migration_id),
+            HINT = 'SELECT belay.migrate_rename(old, new) gives it another';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015).';
 
 CREATE FUNCTION belay.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -329,13 +370,29 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION belay.refuse_change() IS 'Trigger of the ledger''s tables: refuses (MG015) what would rewrite history.';
 
--- What is applied changes by applying and reverting only.
+-- What is applied changes by applying and reverting only; a rename moves its place.
 CREATE TRIGGER applied_inserted AFTER INSERT ON belay.applied
-    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_applied();
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_applied();
 CREATE TRIGGER applied_deleted AFTER DELETE ON belay.applied
-    REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_reverted();
-CREATE TRIGGER applied_frozen BEFORE UPDATE OR TRUNCATE ON belay.applied
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_reverted();
+CREATE TRIGGER applied_frozen BEFORE UPDATE OF migration_id, project_id, position, step_id, checksum, applied_at, applied_by ON belay.applied
     FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is in force', 'CALL belay.migrate_up(), or belay.migrate_down()');
+CREATE TRIGGER applied_kept BEFORE TRUNCATE ON belay.applied
+    FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is in force', 'CALL belay.migrate_up(), or belay.migrate_down()');
+CREATE TRIGGER pending_inserted AFTER INSERT ON belay.pending
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_pending();
+CREATE TRIGGER applied_moved AFTER UPDATE OF sort_key ON belay.applied
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
+CREATE TRIGGER pending_moved AFTER UPDATE OF sort_key ON belay.pending
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
+CREATE TRIGGER pending_frozen BEFORE UPDATE OF migration_id, project_id, since ON belay.pending
+    FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is registered and not in force', 'CALL belay.migrate_up()');
+-- Rows leave it when their migration is applied or unregistered: by the triggers of those tables only.
+CREATE TRIGGER pending_deleted BEFORE DELETE ON belay.pending
+    FOR EACH STATEMENT WHEN (pg_catalog.pg_trigger_depth() = 0)
+    EXECUTE FUNCTION belay.refuse_change('it says what is registered and not in force', 'SELECT belay.migrate_unregister(name)');
+CREATE TRIGGER pending_kept BEFORE TRUNCATE ON belay.pending
+    FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 
 -- History is append-only: what is finished never changes.
 CREATE TRIGGER run_frozen BEFORE UPDATE ON belay.run FOR EACH ROW WHEN (OLD.finished_at IS NOT NULL)
@@ -352,34 +409,51 @@ CREATE TRIGGER step_error_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.st
 -- A definition never changes; a migration gets another one only while it is pending.
 CREATE TRIGGER definition_frozen BEFORE UPDATE OR TRUNCATE ON belay.definition FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('definitions are immutable', 'SELECT belay.migrate_register(..., replace => true) replaces a pending one');
+CREATE FUNCTION belay.judge_registry() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    refused text;
+BEGIN
+    refused := CASE TG_TABLE_NAME
+        WHEN 'definition' THEN
+            (SELECT format('definition %s has run and is part of the history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id))
+        WHEN 'project' THEN
+            (SELECT format('project %s has migrations or a history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.migration m WHERE m.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id))
+        ELSE
+            (SELECT format('migration %s is applied: it stays registered and its definition is immutable', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id))
+        END;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = refused,
+            HINT = 'CALL belay.migrate_down() reverts; SELECT * FROM belay.migrate_history() reads the history';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+COMMENT ON FUNCTION belay.judge_registry() IS 'Trigger of belay.project, belay.migration and belay.definition: keeps what has run and what is applied (MG015).';
+CREATE TRIGGER definition_kept BEFORE DELETE ON belay.definition FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_frozen BEFORE UPDATE OF definition_id, checksum, project_id ON belay.migration
-    FOR EACH ROW WHEN (OLD.applied AND (NEW.definition_id, NEW.checksum, NEW.project_id)
-                        IS DISTINCT FROM (OLD.definition_id, OLD.checksum, OLD.project_id))
-    EXECUTE FUNCTION belay.refuse_change('what is applied is immutable', 'revert it first: CALL belay.migrate_down()');
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE TRIGGER migration_deleted BEFORE DELETE ON belay.migration FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE TRIGGER project_deleted BEFORE DELETE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_kept BEFORE TRUNCATE ON belay.migration FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('projects own the history', 'SELECT * FROM belay.project');
 
--- The flag follows belay.applied, whoever sets it.
-CREATE FUNCTION belay.judge_flag() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NEW.applied <> EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = NEW.id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG015',
-            MESSAGE = format('"%s" is not %s', NEW.name, CASE WHEN NEW.applied THEN 'applied' ELSE 'pending' END),
-            HINT = 'CALL belay.migrate_up(), or belay.migrate_down()';
-    END IF;
-    RETURN NEW;
-END $$;
-COMMENT ON FUNCTION belay.judge_flag() IS 'Trigger of belay.migration: the flag applied says what belay.applied holds (MG015).';
-CREATE TRIGGER migration_flag BEFORE UPDATE OF applied ON belay.migration
-    FOR EACH ROW WHEN (NEW.applied IS DISTINCT FROM OLD.applied) EXECUTE FUNCTION belay.judge_flag();
-
 -- Also for sessions with session_replication_role = replica, and for appliers of replication.
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_inserted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_deleted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_frozen;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_kept;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_moved;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_inserted;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_moved;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_frozen;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_deleted;
+ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_kept;
 ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_frozen;
 ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_kept;
 ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_frozen;
@@ -388,8 +462,10 @@ ALTER TABLE belay.step_error ENABLE ALWAYS TRIGGER step_error_frozen;
 ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
-ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_flag;
+ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_kept;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_deleted;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_deleted;
 
 -- ---------------------------------------------------------------------------
 -- Verbs that commit
@@ -397,7 +473,7 @@ ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 CREATE PROCEDURE belay.migrate_up(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
     ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
 COMMENT ON PROCEDURE belay.migrate_up IS
 'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
@@ -407,7 +483,7 @@ Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 un
 
 CREATE PROCEDURE belay.migrate_down(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
 COMMENT ON PROCEDURE belay.migrate_down IS
 'Reverts the most recently applied migrations, newest first; never more than asked.
@@ -415,14 +491,14 @@ Errors: MG004 without a down or where the project does not allow it, MG005 requi
 
 CREATE PROCEDURE belay.migrate_to(
     target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
 COMMENT ON PROCEDURE belay.migrate_to IS
 'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
 
 CREATE PROCEDURE belay.migrate_redo(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust name[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
 COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
 
@@ -431,7 +507,7 @@ COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied mi
 -- ---------------------------------------------------------------------------
 CREATE FUNCTION belay.project_create(
     name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
-    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL)
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_create_wrapper';
 COMMENT ON FUNCTION belay.project_create IS
 'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
@@ -439,7 +515,7 @@ naming is natural, release or diesel, or found from the first registration. Erro
 
 CREATE FUNCTION belay.project_alter(
     name text, ordering text DEFAULT NULL, naming text DEFAULT NULL, allow_down boolean DEFAULT NULL,
-    search_path text DEFAULT NULL, trusted name[] DEFAULT NULL, owner name DEFAULT NULL)
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL)
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
 COMMENT ON FUNCTION belay.project_alter IS
 'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner (42501).';
@@ -548,8 +624,8 @@ DECLARE
     newest record;
     newest_file bytea;
 BEGIN
-    SELECT m.name, m.sort_key INTO newest FROM belay.migration m
-     WHERE m.project_id = p.id AND m.applied ORDER BY m.sort_key DESC LIMIT 1;
+    SELECT m.name, a.sort_key INTO newest FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+     WHERE a.project_id = p.id ORDER BY a.sort_key DESC LIMIT 1;
     SELECT m.sort_key INTO newest_file FROM belay.migration m
      WHERE m.project_id = p.id AND m.loaded AND NOT m.missing ORDER BY m.sort_key DESC LIMIT 1;
     RETURN QUERY
@@ -558,9 +634,9 @@ BEGIN
                u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
                CASE WHEN u.migration_id IS NOT NULL THEN
                         CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
-                    WHEN m.applied AND a.checksum <> m.checksum THEN 'changed'
-                    WHEN m.applied AND m.missing AND m.sort_key < newest_file THEN 'missing'
-                    WHEN m.applied THEN 'applied'
+                    WHEN a.checksum <> m.checksum THEN 'changed'
+                    WHEN a.position IS NOT NULL AND m.missing AND m.sort_key < newest_file THEN 'missing'
+                    WHEN a.position IS NOT NULL THEN 'applied'
                     WHEN p.ordering = 'strict' AND m.sort_key < newest.sort_key THEN 'late'
                     WHEN w.name IS NOT NULL THEN 'blocked'
                     ELSE 'pending' END AS standing,
@@ -573,12 +649,13 @@ BEGIN
                SELECT r.name, q.id IS NOT NULL AS registered
                  FROM unnest(m.requires) AS r(name)
                  LEFT JOIN belay.migration q ON q.project_id = m.project_id AND q.name = r.name
-                WHERE q.id IS NULL OR (NOT q.applied AND q.sort_key > m.sort_key)
-                LIMIT 1) w ON NOT m.applied
+                WHERE q.id IS NULL
+                   OR (q.sort_key > m.sort_key AND EXISTS (SELECT FROM belay.pending x WHERE x.migration_id = q.id))
+                LIMIT 1) w ON a.position IS NULL
          WHERE m.project_id = p.id
     )
     SELECT r.name, r.standing,
-           CASE WHEN r.applied THEN row_number() OVER (PARTITION BY r.applied ORDER BY r.clock) END,
+           CASE WHEN r.clock IS NOT NULL THEN row_number() OVER (ORDER BY r.clock) END,
            r.release, r.phase, r.at, r.by, s.finished_at - s.started_at,
            CASE r.standing
                WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
@@ -599,11 +676,11 @@ BEGIN
            CASE r.standing
                WHEN 'dirty' THEN format('CALL belay.migrate_%s(%s)', r.direction, tail)
                WHEN 'running' THEN NULL
-               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.name, more)
-               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, ''...''%s)', r.wanted, more)
-                                        ELSE format('SELECT belay.migrate_register(%L, ...%s)', r.wanted, more) END
+               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
+               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.wanted, more)
+                                        ELSE format('SELECT belay.migrate_register(%L, <up>%s)', r.wanted, more) END
                WHEN 'pending' THEN format('CALL belay.migrate_up(%s)', tail)
-               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(..., on_missing => ''revert''%s)', more)
+               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(<directory>, on_missing => ''revert''%s)', more)
            END
       FROM row r LEFT JOIN belay.step s ON s.id = r.step_id
      ORDER BY r.sort_key;
@@ -696,7 +773,7 @@ COMMENT ON FUNCTION belay.last_run IS 'The last run of this session; all NULL wh
 -- ---------------------------------------------------------------------------
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA belay FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA belay FROM PUBLIC;
-GRANT SELECT ON belay.project, belay.migration, belay.applied, belay.run, belay.step, belay.unfinished TO PUBLIC;
+GRANT SELECT ON belay.project, belay.migration, belay.pending, belay.applied, belay.run, belay.step, belay.unfinished TO PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- pg_dump: all of it is user data
@@ -707,6 +784,7 @@ SELECT pg_catalog.pg_extension_config_dump('belay.definition', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.definition_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.migration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.run', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.step', '');

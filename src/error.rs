@@ -115,6 +115,8 @@ pub struct OwnError {
     pub hint: String,
     /// Where it happened.
     pub context: Option<String>,
+    /// The line of the text that was read, from 1.
+    pub line: Option<i32>,
 }
 
 /// An error of the server, field by field (elog.h, `ErrorData`).
@@ -146,7 +148,24 @@ impl Failure {
             detail: None,
             hint: hint.into(),
             context: None,
+            line: None,
         }))
+    }
+
+    /// Says at which line of the text (from 1) an error of Belay's own happened.
+    pub fn at_line(mut self, line: usize) -> Failure {
+        if let Failure::Own(error) = &mut self {
+            error.line = i32::try_from(line).ok();
+        }
+        self
+    }
+
+    /// The line of the text, where an error of Belay's own has one.
+    pub fn line(&self) -> Option<i32> {
+        match self {
+            Failure::Own(error) => error.line,
+            Failure::Server(_) => None,
+        }
     }
 
     /// Adds facts to an error of Belay's own.
@@ -265,11 +284,9 @@ impl From<pgrx::spi::SpiError> for Failure {
 
 /// Six bits a character, as elog.h's MAKE_SQLSTATE has it.
 fn pack_sqlstate(state: &str) -> i32 {
-    state
-        .bytes()
-        .take(5)
-        .enumerate()
-        .fold(0, |packed, (i, c)| packed | ((i32::from(c) - i32::from(b'0')) & 0x3f) << (6 * i))
+    state.bytes().take(5).enumerate().fold(0, |packed, (i, c)| {
+        packed | ((i32::from(c) - i32::from(b'0')) & 0x3f) << (6 * i)
+    })
 }
 
 fn unpack_sqlstate(mut packed: i32) -> String {

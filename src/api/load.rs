@@ -14,18 +14,32 @@ use crate::ledger::Ledger;
 use crate::pg::identity;
 use crate::registration::{self, Change, Load};
 
-/// How deep folders are read: NAME/up.sql.
-const DEPTH: usize = 2;
+/// How deep folders are read; what is deeper than NAME/up.sql is refused by the layout, not overlooked.
+const DEPTH: usize = 8;
 
 type Files = Vec<(String, Vec<u8>)>;
 
-fn load(files: &Files, on_missing: Option<&str>, prune: Option<bool>, project: Option<&str>) -> Result<Vec<Change>> {
+/// Checks the arguments, then reads, then loads.
+fn load(
+    read: impl FnOnce() -> Result<Files>,
+    on_missing: Option<&str>,
+    prune: Option<bool>,
+    project: Option<&str>,
+) -> Result<Vec<Change>> {
     let ledger = Ledger::open()?;
     let on_missing = word(on_missing, "on_missing", "'error', 'allow' or 'revert'")?;
     let on_missing = required(on_missing, "on_missing")?;
     let prune = required(prune, "prune")?;
-    let project = ledger.project_for_registration(required(project, "project")?)?;
-    registration::load(&Load { ledger: &ledger, project: &project, files, on_missing, prune })
+    let project = required(project, "project")?;
+    let files = read()?;
+    let project = ledger.project_for_registration(project)?;
+    registration::load(&Load {
+        ledger: &ledger,
+        project: &project,
+        files: &files,
+        on_missing,
+        prune,
+    })
 }
 
 /// The files of a JSON object {"path": "content"}.
@@ -36,7 +50,9 @@ fn files_of(json: Value) -> Result<Files> {
     map.into_iter()
         .map(|(path, content)| match content {
             Value::String(content) => Ok((path, content.into_bytes())),
-            _ => Err(not_files(&format!("the content of \"{path}\" is not a string"))),
+            _ => Err(not_files(&format!(
+                "the content of \"{path}\" is not a string"
+            ))),
         })
         .collect()
 }
@@ -59,10 +75,51 @@ fn read_directory(directory: &str) -> Result<Files> {
         ));
     }
     let mut files = Files::new();
-    read_into(Path::new(directory), "", DEPTH, &mut files).map_err(|(path, error)| {
+    read_into(Path::new(directory), "", DEPTH, &mut files)?;
+    Ok(files)
+}
+
+fn read_into(directory: &Path, prefix: &str, depth: usize, files: &mut Files) -> Result<()> {
+    for found in std::fs::read_dir(directory).map_err(failed(directory))? {
+        crate::pg::client::check_interrupts();
+        let path = found.map_err(failed(directory))?.path();
+        let own = path.file_name().unwrap_or_default();
+        if own.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let kind = std::fs::metadata(&path).map_err(failed(&path))?;
+        let migration = path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("sql") || end.eq_ignore_ascii_case("toml"));
+        if !(kind.is_dir() && depth > 1 || kind.is_file() && migration) {
+            continue;
+        }
+        let Some(own) = own.to_str() else {
+            return Err(not_utf8(&path));
+        };
+        let name = format!("{prefix}{own}");
+        match kind.is_dir() {
+            true => read_into(&path, &format!("{name}/"), depth - 1, files)?,
+            false => files.push((name, std::fs::read(&path).map_err(failed(&path))?)),
+        }
+    }
+    Ok(())
+}
+
+fn not_utf8(path: &Path) -> Failure {
+    Failure::new(
+        Code::File,
+        format!("the name of file \"{}\" is not UTF-8", path.display()),
+        "rename the file; its name is the migration's",
+    )
+}
+
+/// What the operating system said of a path, as an error of the server's.
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| {
         let what = match error.kind() {
             ErrorKind::NotFound => "does not exist",
-            ErrorKind::PermissionDenied => "cannot be read",
             ErrorKind::NotADirectory => "is not a directory",
             _ => "cannot be read",
         };
@@ -73,40 +130,14 @@ fn read_directory(directory: &str) -> Result<Files> {
              belay.migrate_load_files(jsonb) takes the contents from the client",
         )
         .detail(error.to_string())
-    })?;
-    Ok(files)
-}
-
-fn read_into(
-    directory: &Path,
-    prefix: &str,
-    depth: usize,
-    files: &mut Files,
-) -> std::result::Result<(), (String, std::io::Error)> {
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |error| (path, error)
-    };
-    for found in std::fs::read_dir(directory).map_err(failed(directory))? {
-        crate::pg::client::check_interrupts();
-        let found = found.map_err(failed(directory))?;
-        let path = found.path();
-        let name = format!("{prefix}{}", found.file_name().to_string_lossy());
-        if found.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let kind = std::fs::metadata(&path).map_err(failed(&path))?;
-        if kind.is_dir() && depth > 1 {
-            read_into(&path, &format!("{name}/"), depth - 1, files)?;
-        } else if kind.is_file() && (name.ends_with(".sql") || name.ends_with(".toml")) {
-            files.push((name, std::fs::read(&path).map_err(failed(&path))?));
-        }
     }
-    Ok(())
 }
 
 fn rows(changes: Vec<Change>) -> Vec<(String, String, Option<String>)> {
-    changes.into_iter().map(|change| (change.name, change.action.to_owned(), change.detail)).collect()
+    changes
+        .into_iter()
+        .map(|change| (change.name, change.action.to_owned(), change.detail))
+        .collect()
 }
 
 #[pg_extern(sql = false)]
@@ -116,10 +147,22 @@ fn migrate_load(
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(action, String),
+        name!(detail, Option<String>),
+    ),
+> {
     TableIterator::new(entry(|| {
-        let files = read_directory(required(directory, "directory")?)?;
-        Ok(rows(load(&files, on_missing, prune, project)?))
+        let directory = required(directory, "directory")?;
+        Ok(rows(load(
+            || read_directory(directory),
+            on_missing,
+            prune,
+            project,
+        )?))
     }))
 }
 
@@ -130,9 +173,16 @@ fn migrate_load_files(
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<'static, (name!(name, String), name!(action, String), name!(detail, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(name, String),
+        name!(action, String),
+        name!(detail, Option<String>),
+    ),
+> {
     TableIterator::new(entry(|| {
-        let files = files_of(required(files, "files")?.0)?;
-        Ok(rows(load(&files, on_missing, prune, project)?))
+        let files = required(files, "files")?.0;
+        Ok(rows(load(|| files_of(files), on_missing, prune, project)?))
     }))
 }

@@ -22,7 +22,11 @@ fn required<T>(value: Option<T>, argument: &str) -> Result<T> {
 }
 
 /// An argument that is one of a few words.
-fn word<T: std::str::FromStr>(value: Option<&str>, argument: &str, words: &str) -> Result<Option<T>> {
+fn word<T: std::str::FromStr>(
+    value: Option<&str>,
+    argument: &str,
+    words: &str,
+) -> Result<Option<T>> {
     value
         .map(|given| {
             given.parse::<T>().map_err(|_| {

@@ -76,7 +76,8 @@ fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) 
         planned.is_transactional(step),
         entry.release.as_ref().map(ToString::to_string),
         entry.phase.map(|phase| phase.to_string()),
-        step.resume_at.and_then(|statement| i32::try_from(statement).ok()),
+        step.resume_at
+            .and_then(|statement| i32::try_from(statement).ok()),
         blocked.map(|obstacle| obstacle.message(step)),
         blocked.map(|obstacle| planning::code_of(obstacle).sqlstate().to_owned()),
         blocked.map(|obstacle| obstacle.hint(step, &project.name)),
@@ -84,7 +85,10 @@ fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) 
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the function's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the function's arguments"
+)]
 #[allow(clippy::type_complexity, reason = "they are the function's columns")]
 fn migrate_plan(
     target: Option<&str>,
@@ -110,17 +114,32 @@ fn migrate_plan(
     ),
 > {
     let rows = entry(|| {
-        let question = Question { target, steps, phase, release, ordering, verb, project };
-        Ok(question.plan()?.map_or_else(Vec::new, |(project, planned)| {
-            let steps = planned.plan.steps.iter().enumerate();
-            steps.map(|(number, step)| row(number, step, &planned, &project)).collect()
-        }))
+        let question = Question {
+            target,
+            steps,
+            phase,
+            release,
+            ordering,
+            verb,
+            project,
+        };
+        Ok(question
+            .plan()?
+            .map_or_else(Vec::new, |(project, planned)| {
+                let steps = planned.plan.steps.iter().enumerate();
+                steps
+                    .map(|(number, step)| row(number, step, &planned, &project))
+                    .collect()
+            }))
     });
     TableIterator::new(rows)
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the function's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the function's arguments"
+)]
 fn migrate_check(
     target: Option<&str>,
     steps: Option<i32>,
@@ -131,8 +150,18 @@ fn migrate_check(
     project: Option<&str>,
 ) -> i32 {
     entry(|| {
-        let question = Question { target, steps, phase, release, ordering, verb, project };
-        let Some((project, planned)) = question.plan()? else { return Ok(0) };
+        let question = Question {
+            target,
+            steps,
+            phase,
+            release,
+            ordering,
+            verb,
+            project,
+        };
+        let Some((project, planned)) = question.plan()? else {
+            return Ok(0);
+        };
         planning::refuse_obstacles(&planned.plan, &project)?;
         Ok(i32::try_from(planned.plan.steps.len()).unwrap_or(i32::MAX))
     })

@@ -21,13 +21,23 @@ struct Given<'a> {
 
 impl Given<'_> {
     fn settings(self) -> Result<Settings> {
-        let trusted: Option<Vec<String>> = self.trusted.map(|roles| roles.into_iter().flatten().collect());
-        for role in trusted.iter().flatten().map(String::as_str).chain(self.owner) {
+        let trusted: Option<Vec<String>> = self
+            .trusted
+            .map(|roles| roles.into_iter().flatten().collect());
+        for role in trusted
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .chain(self.owner)
+        {
             if identity::role_by_name(role).is_none() {
                 return Err(Failure::new(
                     Code::InvalidParameter,
                     format!("role \"{role}\" does not exist"),
-                    format!("CREATE ROLE {}, or correct the name", pgrx::spi::quote_identifier(role)),
+                    format!(
+                        "CREATE ROLE {}, or correct the name",
+                        pgrx::spi::quote_identifier(role)
+                    ),
                 ));
             }
         }
@@ -56,8 +66,15 @@ fn project_create(
         let ledger = Ledger::open()?;
         let name = required(name, "name")?;
         refuse_bad_name(name)?;
-        let settings =
-            Given { ordering, naming, allow_down, search_path, trusted, owner }.settings()?;
+        let settings = Given {
+            ordering,
+            naming,
+            allow_down,
+            search_path,
+            trusted,
+            owner,
+        }
+        .settings()?;
         ledger.create_project(name, &settings)?;
         spi::composite(ROW, &[spi::bind(name)])
     })
@@ -92,8 +109,15 @@ fn project_alter(
         let ledger = Ledger::open()?;
         let project = ledger.project(required(name, "name")?)?;
         project.refuse_strangers("alter it")?;
-        let settings =
-            Given { ordering, naming, allow_down, search_path, trusted, owner }.settings()?;
+        let settings = Given {
+            ordering,
+            naming,
+            allow_down,
+            search_path,
+            trusted,
+            owner,
+        }
+        .settings()?;
         if let Some(naming) = settings.naming {
             ledger.refuse_renaming(&project, naming)?;
         }

@@ -46,7 +46,11 @@ fn migrate_unregister(name: Option<&str>, project: Option<&str>) {
 }
 
 #[pg_extern(sql = false)]
-fn migrate_rename(old: Option<&str>, new: Option<&str>, project: Option<&str>) -> Option<AnyElement> {
+fn migrate_rename(
+    old: Option<&str>,
+    new: Option<&str>,
+    project: Option<&str>,
+) -> Option<AnyElement> {
     entry(|| {
         let ledger = Ledger::open()?;
         let (old, new) = (required(old, "old")?, required(new, "new")?);

@@ -10,10 +10,10 @@ use pgrx::{pg_extern, pg_sys};
 use serde_json::{Map, Value, json};
 
 use super::{count, required, word};
+use crate::engine;
 use crate::engine::call::Call;
 use crate::error::{Code, Failure, Result, entry};
 use crate::pg::transaction::{self, Mode};
-use crate::engine;
 
 /// Options that all verbs share, as they were given.
 struct Options<'a> {
@@ -32,11 +32,20 @@ impl Options<'_> {
             verb,
             request,
             ordering: word(self.ordering, "ordering", "'strict' or 'permissive'")?,
-            transaction: word(self.transaction, "transaction", "'per_migration' or 'per_run'")?,
+            transaction: word(
+                self.transaction,
+                "transaction",
+                "'per_migration' or 'per_run'",
+            )?,
             on_contention: word(self.on_contention, "on_contention", "'wait' or 'fail'")?,
             wait: self.wait.map(duration).transpose()?,
             reason: self.reason.map(str::to_owned),
-            trust: self.trust.unwrap_or_default().into_iter().flatten().collect(),
+            trust: self
+                .trust
+                .unwrap_or_default()
+                .into_iter()
+                .flatten()
+                .collect(),
             project: required(self.project, "project")?.to_owned(),
             mode,
             arguments: given,
@@ -49,13 +58,15 @@ fn duration(interval: Interval) -> Result<Duration> {
     let micros = i128::from(interval.micros())
         + DAY * i128::from(interval.days())
         + 30 * DAY * i128::from(interval.months());
-    u64::try_from(micros).map(Duration::from_micros).map_err(|_| {
-        Failure::new(
-            Code::InvalidParameter,
-            "wait must not be negative",
-            "pass wait => '5 min', or on_contention => 'fail' not to wait",
-        )
-    })
+    u64::try_from(micros)
+        .map(Duration::from_micros)
+        .map_err(|_| {
+            Failure::new(
+                Code::InvalidParameter,
+                "wait must not be negative",
+                "pass wait => '5 min', or on_contention => 'fail' not to wait",
+            )
+        })
 }
 
 /// What was given, without the NULLs, for the run's row.
@@ -95,25 +106,31 @@ fn release_argument(release: &str) -> Result<semver::Version> {
 /// A down request from its arguments.
 pub fn down_request(steps: Option<i32>) -> Result<Request> {
     let steps = count(Some(required(steps, "steps")?), "steps")?;
-    Ok(Request::Down { steps: steps.unwrap_or(1) })
+    Ok(Request::Down {
+        steps: steps.unwrap_or(1),
+    })
 }
 
 /// A redo request from its arguments.
 pub fn redo_request(steps: Option<i32>) -> Result<Request> {
     let steps = count(Some(required(steps, "steps")?), "steps")?;
-    Ok(Request::Redo { steps: steps.unwrap_or(1) })
+    Ok(Request::Redo {
+        steps: steps.unwrap_or(1),
+    })
 }
 
 /// A to request from its argument: '' and NULL are errors, an unset variable must not revert everything.
 pub fn to_request(target: Option<&str>) -> Result<Request> {
-    let target = Target::from_str(required(target, "target")?).map_err(|error| {
-        Failure::new(Code::InvalidParameter, error.to_string(), error.hint())
-    })?;
+    let target = Target::from_str(required(target, "target")?)
+        .map_err(|error| Failure::new(Code::InvalidParameter, error.to_string(), error.hint()))?;
     Ok(Request::To { target })
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the procedure's arguments"
+)]
 fn migrate_up(
     target: Option<&str>,
     steps: Option<i32>,
@@ -136,13 +153,24 @@ fn migrate_up(
             ("phase", json!(phase)),
             ("release", json!(release)),
         ]);
-        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let options = Options {
+            ordering,
+            transaction,
+            on_contention,
+            wait,
+            reason,
+            trust,
+            project,
+        };
         engine::run(&options.call("up", request, given, mode(fcinfo))?)
     });
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the procedure's arguments"
+)]
 fn migrate_down(
     steps: Option<i32>,
     ordering: Option<&str>,
@@ -155,14 +183,25 @@ fn migrate_down(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     entry(|| {
-        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let options = Options {
+            ordering,
+            transaction,
+            on_contention,
+            wait,
+            reason,
+            trust,
+            project,
+        };
         let given = given(&[("steps", json!(steps))]);
         engine::run(&options.call("down", down_request(steps)?, given, mode(fcinfo))?)
     });
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the procedure's arguments"
+)]
 fn migrate_to(
     target: Option<&str>,
     ordering: Option<&str>,
@@ -175,14 +214,25 @@ fn migrate_to(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     entry(|| {
-        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let options = Options {
+            ordering,
+            transaction,
+            on_contention,
+            wait,
+            reason,
+            trust,
+            project,
+        };
         let given = given(&[("target", json!(target))]);
         engine::run(&options.call("to", to_request(target)?, given, mode(fcinfo))?)
     });
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "they are the procedure's arguments")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "they are the procedure's arguments"
+)]
 fn migrate_redo(
     steps: Option<i32>,
     ordering: Option<&str>,
@@ -195,7 +245,15 @@ fn migrate_redo(
     fcinfo: pg_sys::FunctionCallInfo,
 ) {
     entry(|| {
-        let options = Options { ordering, transaction, on_contention, wait, reason, trust, project };
+        let options = Options {
+            ordering,
+            transaction,
+            on_contention,
+            wait,
+            reason,
+            trust,
+            project,
+        };
         let given = given(&[("steps", json!(steps))]);
         engine::run(&options.call("redo", redo_request(steps)?, given, mode(fcinfo))?)
     });

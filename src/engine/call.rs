@@ -83,7 +83,14 @@ impl Call {
             Some(choice) => choice == OnContention::Wait,
             None => {
                 self.wait.is_some()
-                    || matches!(self.request, Request::Up { target: None, steps: None, .. })
+                    || matches!(
+                        self.request,
+                        Request::Up {
+                            target: None,
+                            steps: None,
+                            ..
+                        }
+                    )
             }
         }
     }

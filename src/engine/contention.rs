@@ -7,9 +7,9 @@ use super::call::Call;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
+use crate::pg::client;
 use crate::pg::lock::{self, Scope};
 use crate::pg::transaction::{self, Mode};
-use crate::pg::client;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -27,7 +27,10 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
     if lock::is_held(project.id) && scope(call.mode) == Scope::Session {
         return Err(Failure::new(
             Code::Nested,
-            format!("this session holds the lock of project \"{}\" already", project.name),
+            format!(
+                "this session holds the lock of project \"{}\" already",
+                project.name
+            ),
             "SELECT pg_advisory_unlock_all() releases what this session took by hand",
         ));
     }
@@ -46,12 +49,17 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
             return Ok(told);
         }
         let holder = ledger.lock_holder(project)?;
-        let holder = holder.map_or("a session that has just ended".to_owned(), |h| h.description);
+        let holder = holder.map_or("a session that has just ended".to_owned(), |h| {
+            h.description
+        });
         if !call.waits() || call.wait.is_some_and(|limit| began.elapsed() >= limit) {
             return Err(busy(project, &holder, told.then(|| began.elapsed())));
         }
         if !told {
-            client::notice(format!("waiting for project \"{}\": {holder}", project.name));
+            client::notice(format!(
+                "waiting for project \"{}\": {holder}",
+                project.name
+            ));
             told = true;
         }
         if call.mode != Mode::Caller {
@@ -71,7 +79,10 @@ fn busy(project: &Project, holder: &str, waited: Option<Duration>) -> Failure {
     };
     Failure::new(
         Code::LockNotAvailable,
-        format!("project \"{}\" is being migrated by another session{waited}", project.name),
+        format!(
+            "project \"{}\" is being migrated by another session{waited}",
+            project.name
+        ),
         "wait => '5 min' waits for it; belay.migrate_status() shows what it does",
     )
     .detail(holder.to_owned())
@@ -86,7 +97,10 @@ pub fn keep(project: &Project, mode: Mode) -> Result<()> {
     }
     Err(Failure::new(
         Code::LockLost,
-        format!("the lock of project \"{}\" was lost and another session has taken it", project.name),
+        format!(
+            "the lock of project \"{}\" was lost and another session has taken it",
+            project.name
+        ),
         "take pg_advisory_unlock_all() or DISCARD ALL out of the migration, then run again",
     ))
 }

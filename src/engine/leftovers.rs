@@ -88,7 +88,10 @@ pub fn examine(leaves: Option<&JsonValue>, migration: &str, statement: i32) -> R
             Some(_) => Finding::Repeat,
         }),
         Some("reindex") => reindexed(schema, name),
-        Some("detach partition") => detached(text("partition_schema"), text("partition").unwrap_or_default()),
+        Some("detach partition") => detached(
+            text("partition_schema"),
+            text("partition").unwrap_or_default(),
+        ),
         _ => Ok(Finding::Repeat),
     }
 }
@@ -97,7 +100,9 @@ fn unknown(migration: &str, statement: i32) -> Failure {
     let next = statement + 1;
     Failure::new(
         Code::Unfinished,
-        format!("migration \"{migration}\": statement {statement} had begun, and whether it ended cannot be known"),
+        format!(
+            "migration \"{migration}\": statement {statement} had begun, and whether it ended cannot be known"
+        ),
         format!(
             "look at the database, then say at which statement to go on: \
              SELECT belay.migrate_mark({}, 'pending', statement => {statement} (again) or {next} (it had ended))",
@@ -109,9 +114,7 @@ fn unknown(migration: &str, statement: i32) -> Failure {
 fn created_index(schema: Option<&str>, name: &str) -> Result<Finding> {
     Ok(match leftover::find_relation(schema, name)? {
         None => Finding::Repeat,
-        Some(index) if index.valid => {
-            Finding::Done(format!("index \"{name}\" is there and valid"))
-        }
+        Some(index) if index.valid => Finding::Done(format!("index \"{name}\" is there and valid")),
         Some(index) => Finding::Clear(
             vec![format!("DROP INDEX CONCURRENTLY {}", index.quoted)],
             format!("removed invalid index \"{name}\""),
@@ -124,9 +127,14 @@ fn reindexed(schema: Option<&str>, name: &str) -> Result<Finding> {
     if left.is_empty() {
         return Ok(Finding::Repeat);
     }
-    let names: Vec<String> = left.iter().map(|index| format!("\"{}\"", index.name)).collect();
+    let names: Vec<String> = left
+        .iter()
+        .map(|index| format!("\"{}\"", index.name))
+        .collect();
     Ok(Finding::Clear(
-        left.iter().map(|index| format!("DROP INDEX CONCURRENTLY {}", index.quoted)).collect(),
+        left.iter()
+            .map(|index| format!("DROP INDEX CONCURRENTLY {}", index.quoted))
+            .collect(),
         format!("removed invalid index {}", names.join(", ")),
     ))
 }
@@ -135,7 +143,10 @@ fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
     Ok(match leftover::find_parent(schema, name)? {
         None => Finding::Done(format!("partition \"{name}\" is detached already")),
         Some(parent) if parent.detach_pending => Finding::Finish(
-            format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", parent.quoted, parent.child_quoted),
+            format!(
+                "ALTER TABLE {} DETACH PARTITION {} FINALIZE",
+                parent.quoted, parent.child_quoted
+            ),
             format!("finished detaching partition \"{name}\""),
         ),
         Some(_) => Finding::Repeat,

@@ -15,7 +15,8 @@ pub fn all_or_nothing(run: &Run<'_>) -> Result<()> {
     let mut steps: Vec<StepRun<'_>> = Vec::new();
     let result = transaction::attempt(mode, || {
         run_steps(run, &mut steps, &mut tally)?;
-        run.ledger.finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
+        run.ledger
+            .finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
         match mode {
             Mode::TopLevel => transaction::commit(),
             _ => Ok(()),
@@ -40,13 +41,17 @@ fn record(run: &Run<'_>, steps: &[StepRun<'_>], failure: Failure) -> Result<Fail
     let failure = last.marked(failure, true);
     for step in before {
         if let Some(text) = step.progress.text.get() {
-            run.ledger.record_undone(&step.attempt(text), Default::default(), None)?;
+            run.ledger
+                .record_undone(&step.attempt(text), Default::default(), None)?;
         }
     }
     run::record_failure(last, &failure)?;
     run::finish(run, "failed", Tally::default())?;
     if !before.is_empty() {
-        client::notice(format!("{} migrations of this run were rolled back with it", before.len()));
+        client::notice(format!(
+            "{} migrations of this run were rolled back with it",
+            before.len()
+        ));
     }
     Ok(failure)
 }
@@ -67,7 +72,8 @@ pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
         );
         return Err(failure);
     }
-    run.ledger.finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
+    run.ledger
+        .finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
     run::summary(run, tally)?;
     client::notice("this is the caller's transaction: nothing is permanent until COMMIT");
     Ok(())
@@ -77,7 +83,13 @@ fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally)
     for step in &run.planned.plan.steps {
         client::refuse_when_gone()?;
         let began = Instant::now();
-        steps.push(StepRun::new(run.ledger, run.project, run.id, run.call.mode, step));
+        steps.push(StepRun::new(
+            run.ledger,
+            run.project,
+            run.id,
+            run.call.mode,
+            step,
+        ));
         if let Some(this) = steps.last() {
             this.run_in_transaction()?;
             this.announce(run::outcome_of(step.direction));

@@ -14,7 +14,11 @@ pub fn duration(elapsed: Duration) -> String {
     match milliseconds {
         0..1_000 => format!("{milliseconds} ms"),
         1_000..60_000 => format!("{:.1} s", elapsed.as_secs_f64()),
-        _ => format!("{} min {} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60),
+        _ => format!(
+            "{} min {} s",
+            elapsed.as_secs() / 60,
+            elapsed.as_secs() % 60
+        ),
     }
 }
 
@@ -26,9 +30,15 @@ pub fn mark(failure: &mut Failure, attempt: &Attempt<'_>, place: Place, sql: &st
         attempt.name, attempt.project.name, attempt.direction
     );
     if let Some(statement) = place.statement {
-        line.push_str(&format!(", statement {statement} of {}", attempt.statements));
+        line.push_str(&format!(
+            ", statement {statement} of {}",
+            attempt.statements
+        ));
     }
-    if let Some(number) = place.line {
+    let line_of_error = failure
+        .line()
+        .map(|line| line.saturating_add(attempt.text.line - 1));
+    if let Some(number) = place.line.or(line_of_error) {
         line.push_str(&format!(", line {number}"));
     }
     if let Some(file) = &attempt.text.file {
@@ -51,7 +61,10 @@ pub fn quote_position(error: &mut ServerError, position: i32, sql: &str) {
         return;
     }
     let characters = usize::try_from(position - 1).unwrap_or(0);
-    let at = sql.char_indices().nth(characters).map_or(sql.len(), |(byte, _)| byte);
+    let at = sql
+        .char_indices()
+        .nth(characters)
+        .map_or(sql.len(), |(byte, _)| byte);
     let from = line_start(sql, floor(sql, at.saturating_sub(EXCERPT)));
     let to = floor(sql, (at + EXCERPT).min(sql.len()));
     let before = sql[from..at].chars().count();

@@ -18,8 +18,14 @@ pub struct Planned {
 }
 
 /// The policy of a call: the project's, or a tighter one; a looser one takes the owner and a reason.
-pub fn policy(project: &Project, wanted: Option<Ordering>, reason: Option<&str>) -> Result<Ordering> {
-    let Some(wanted) = wanted else { return Ok(project.ordering) };
+pub fn policy(
+    project: &Project,
+    wanted: Option<Ordering>,
+    reason: Option<&str>,
+) -> Result<Ordering> {
+    let Some(wanted) = wanted else {
+        return Ok(project.ordering);
+    };
     if wanted.loosens(project.ordering) {
         project.refuse_strangers(&format!("run with ordering => '{wanted}'"))?;
         if reason.is_none_or(|reason| reason.trim().is_empty()) {
@@ -34,7 +40,12 @@ pub fn policy(project: &Project, wanted: Option<Ordering>, reason: Option<&str>)
 }
 
 /// Plans a request.
-pub fn make(ledger: &Ledger, project: &Project, request: &Request, ordering: Ordering) -> Result<Planned> {
+pub fn make(
+    ledger: &Ledger,
+    project: &Project,
+    request: &Request,
+    ordering: Ordering,
+) -> Result<Planned> {
     let gathered = ledger.gather(project, request, ordering)?;
     let plan = plan::plan(request, &gathered.facts).map_err(plan_failure)?;
     Ok(Planned { plan, gathered })
@@ -66,13 +77,22 @@ pub fn code_of(obstacle: &Obstacle) -> Code {
 
 /// Refuses a plan of which any step may not run; every reason is listed.
 pub fn refuse_obstacles(plan: &Plan, project: &Project) -> Result<()> {
-    let Some((step, obstacle)) = plan.first_obstacle() else { return Ok(()) };
-    let mut failure =
-        Failure::new(code_of(obstacle), obstacle.message(step), obstacle.hint(step, &project.name));
+    let Some((step, obstacle)) = plan.first_obstacle() else {
+        return Ok(());
+    };
+    let mut failure = Failure::new(
+        code_of(obstacle),
+        obstacle.message(step),
+        obstacle.hint(step, &project.name),
+    );
     let all: Vec<String> = plan
         .steps
         .iter()
-        .filter_map(|step| step.obstacle.as_ref().map(|obstacle| obstacle.message(step)))
+        .filter_map(|step| {
+            step.obstacle
+                .as_ref()
+                .map(|obstacle| obstacle.message(step))
+        })
         .take(20)
         .collect();
     if all.len() > 1 {
@@ -88,7 +108,9 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
     let mut strangers: Vec<String> = Vec::new();
     let mut roles: Vec<&str> = Vec::new();
     for step in &planned.plan.steps {
-        let Some(traits) = planned.gathered.traits.get(&step.entry.id) else { continue };
+        let Some(traits) = planned.gathered.traits.get(&step.entry.id) else {
+            continue;
+        };
         let registrant = &traits.registrant;
         let trusted = match known.iter().find(|(name, _)| name == registrant) {
             Some((_, trusted)) => *trusted,
@@ -102,7 +124,10 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
             }
         };
         if !trusted {
-            strangers.push(format!("{} was registered by {registrant}", step.entry.name));
+            strangers.push(format!(
+                "{} was registered by {registrant}",
+                step.entry.name
+            ));
             if !roles.contains(&registrant.as_str()) {
                 roles.push(registrant);
             }
@@ -115,7 +140,11 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
         Code::Privilege,
         format!(
             "{} would run with the rights of \"{}\", which its registrant does not hold",
-            if strangers.len() == 1 { "a migration".to_owned() } else { format!("{} migrations", strangers.len()) },
+            if strangers.len() == 1 {
+                "a migration".to_owned()
+            } else {
+                format!("{} migrations", strangers.len())
+            },
             identity::role_name(caller)
         ),
         format!(
@@ -131,9 +160,12 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
 impl Planned {
     /// Whether a step runs in a transaction.
     pub fn is_transactional(&self, step: &PlannedStep) -> bool {
-        self.gathered.traits.get(&step.entry.id).is_none_or(|traits| match step.direction {
-            Direction::Up => traits.up_transaction,
-            Direction::Down => traits.down_transaction,
-        })
+        self.gathered
+            .traits
+            .get(&step.entry.id)
+            .is_none_or(|traits| match step.direction {
+                Direction::Up => traits.up_transaction,
+                Direction::Down => traits.down_transaction,
+            })
     }
 }

@@ -43,11 +43,6 @@ impl Drop for Active {
     }
 }
 
-/// Whether a run is active in this session.
-pub fn is_active() -> bool {
-    ACTIVE.get()
-}
-
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
@@ -87,7 +82,9 @@ pub fn run(call: &Call) -> Result<()> {
     let ledger = Ledger::open()?;
     transaction::refuse_read_only()?;
     if call.project == project::DEFAULT && ledger.find_project(&call.project)?.is_none() {
-        client::notice("nothing is registered; belay.migrate_register() or belay.migrate_load() begins");
+        client::notice(
+            "nothing is registered; belay.migrate_register() or belay.migrate_load() begins",
+        );
         return Ok(());
     }
     let project = ledger.project(&call.project)?;
@@ -121,7 +118,10 @@ pub fn run(call: &Call) -> Result<()> {
 fn nothing_to_do(ledger: &Ledger, project: &Project, planned: &Planned) -> Result<()> {
     match &planned.plan.already_there {
         Some(target) => client::notice(format!("{target} is applied already: nothing to do")),
-        None => client::notice(format!("nothing to do, {} pending", ledger.count_pending(project)?)),
+        None => client::notice(format!(
+            "nothing to do, {} pending",
+            ledger.count_pending(project)?
+        )),
     }
     Ok(())
 }
@@ -161,7 +161,13 @@ fn under_lock(
     if call.mode != Mode::Caller {
         transaction::commit()?;
     }
-    let run = Run { ledger, project, call, planned: &planned, id };
+    let run = Run {
+        ledger,
+        project,
+        call,
+        planned: &planned,
+        id,
+    };
     match (call.mode, transaction) {
         (Mode::Caller, _) => per_run::in_callers_transaction(&run),
         (_, Transaction::PerRun) => per_run::all_or_nothing(&run),
@@ -174,7 +180,12 @@ fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) -> Res
     if call.mode == Mode::TopLevel && transaction == Transaction::PerMigration {
         return Ok(());
     }
-    let Some(step) = planned.plan.steps.iter().find(|step| !planned.is_transactional(step)) else {
+    let Some(step) = planned
+        .plan
+        .steps
+        .iter()
+        .find(|step| !planned.is_transactional(step))
+    else {
         return Ok(());
     };
     let name = &step.entry.name;
@@ -251,7 +262,8 @@ fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
 pub fn record_failure(this: &StepRun<'_>, failure: &Failure) -> Result<()> {
     match this.progress.text.get() {
         Some(text) => {
-            this.ledger.record_undone(&this.attempt(text), this.place(), Some(failure))?;
+            this.ledger
+                .record_undone(&this.attempt(text), this.place(), Some(failure))?;
             this.announce("failed");
             Ok(())
         }
@@ -279,7 +291,8 @@ pub fn told(step: &PlannedStep, began: Instant) {
 
 /// Ends the run's row and commits it.
 pub fn finish(run: &Run<'_>, outcome: &str, tally: Tally) -> Result<()> {
-    run.ledger.finish_run(run.id, outcome, tally.applied, tally.reverted)?;
+    run.ledger
+        .finish_run(run.id, outcome, tally.applied, tally.reverted)?;
     match run.call.mode {
         Mode::Caller => Ok(()),
         _ => transaction::commit(),
@@ -295,7 +308,10 @@ pub fn summary(run: &Run<'_>, tally: Tally) -> Result<()> {
     if tally.applied > 0 || tally.reverted == 0 {
         parts.push(format!("{} applied", tally.applied));
     }
-    parts.push(format!("{} pending", run.ledger.count_pending(run.project)?));
+    parts.push(format!(
+        "{} pending",
+        run.ledger.count_pending(run.project)?
+    ));
     parts.push(format!("run {}", run.id));
     client::notice(parts.join(", "));
     Ok(())

@@ -25,18 +25,28 @@ impl<'a> Surroundings<'a> {
     /// As they are now.
     pub fn new(project: &'a Project, mode: Mode) -> Self {
         let outer_statement_timeout = timeout::session_statement_timeout();
-        Surroundings { project, mode, outer_statement_timeout }
+        Surroundings {
+            project,
+            mode,
+            outer_statement_timeout,
+        }
     }
 
     /// The limit of the next statement in milliseconds: the migration's own, or Belay's.
     fn limit(&self) -> i32 {
         let now = timeout::session_statement_timeout();
-        if now == self.outer_statement_timeout { guc::statement_timeout() } else { now }
+        if now == self.outer_statement_timeout {
+            guc::statement_timeout()
+        } else {
+            now
+        }
     }
 
     /// Runs one statement; `top_level` lets it commit by itself.
     pub fn run_one(&self, script: &Script, index: usize, top_level: bool) -> Result<()> {
-        let Some(statement) = script.statements.get(index) else { return Ok(()) };
+        let Some(statement) = script.statements.get(index) else {
+            return Ok(());
+        };
         timeout::arm_statement_timeout(self.limit());
         portal::run(script, statement, top_level)?;
         timeout::disarm_statement_timeout();

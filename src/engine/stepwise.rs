@@ -74,19 +74,35 @@ fn open(this: &StepRun<'_>) -> Result<(Script, i64, Option<Progress>)> {
         refuse_edited(this, &script, progress)?;
     }
     let step_id = this.ledger.open_step(&this.attempt(text))?;
-    this.ledger.begin_progress(this.project, this.step.entry.id, step_id, this.step.direction)?;
+    this.ledger.begin_progress(
+        this.project,
+        this.step.entry.id,
+        step_id,
+        this.step.direction,
+    )?;
     transaction::commit()?;
     Ok((script, step_id, progress))
 }
 
 /// A resumed run is another session: what a statement left in the first one is not there.
 fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
-    let last_alone = script.statements.iter().rposition(|s| matches!(s.kind, Kind::Alone(_)));
-    let offender = script.statements.iter().enumerate().find_map(|(i, s)| match s.kind {
-        Kind::SessionState(what) if last_alone.is_some_and(|last| i < last) => Some((i, s, what)),
-        _ => None,
-    });
-    let Some((index, statement, what)) = offender else { return Ok(()) };
+    let last_alone = script
+        .statements
+        .iter()
+        .rposition(|s| matches!(s.kind, Kind::Alone(_)));
+    let offender = script
+        .statements
+        .iter()
+        .enumerate()
+        .find_map(|(i, s)| match s.kind {
+            Kind::SessionState(what) if last_alone.is_some_and(|last| i < last) => {
+                Some((i, s, what))
+            }
+            _ => None,
+        });
+    let Some((index, statement, what)) = offender else {
+        return Ok(());
+    };
     this.progress.at.set(Some((index, statement.start)));
     Err(Failure::new(
         Code::Statement,
@@ -96,14 +112,28 @@ fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
 }
 
 fn checksum(script: &Script, index: usize) -> String {
-    let text = script.statements.get(index).map_or("", |statement| script.statement_text(statement));
-    Checksum::of(text, None).map(|sum| sum.to_string()).unwrap_or_default()
+    let text = script
+        .statements
+        .get(index)
+        .map_or("", |statement| script.statement_text(statement));
+    Checksum::of(text, None)
+        .map(|sum| sum.to_string())
+        .unwrap_or_default()
 }
 
 fn refuse_edited(this: &StepRun<'_>, script: &Script, progress: &Progress) -> Result<()> {
-    let edited = progress.done.iter().enumerate().find(|(i, done)| checksum(script, *i) != **done);
-    let Some((index, _)) = edited else { return Ok(()) };
-    let now = script.statements.get(index).map_or("(no such statement)", |s| script.statement_text(s));
+    let edited = progress
+        .done
+        .iter()
+        .enumerate()
+        .find(|(i, done)| checksum(script, *i) != **done);
+    let Some((index, _)) = edited else {
+        return Ok(());
+    };
+    let now = script
+        .statements
+        .get(index)
+        .map_or("(no such statement)", |s| script.statement_text(s));
     Err(Failure::new(
         Code::Changed,
         format!("migration \"{}\" was edited at statement {}, which has run already", this.name(), index + 1),
@@ -158,7 +188,11 @@ impl Stepwise<'_> {
             if let Some(statement) = self.script.statements.get(next) {
                 self.this.progress.at.set(Some((next, statement.start)));
             }
-            let finding = leftovers::examine(progress.leaves.as_ref(), self.this.name(), progress.statement)?;
+            let finding = leftovers::examine(
+                progress.leaves.as_ref(),
+                self.this.name(),
+                progress.statement,
+            )?;
             told.push_str(&finding.told());
             for command in finding.commands() {
                 self.alone(|| leftovers::run_alone(command))?;
@@ -175,7 +209,9 @@ impl Stepwise<'_> {
     }
 
     fn one(&self, index: usize) -> Result<()> {
-        let Some(statement) = self.script.statements.get(index) else { return Ok(()) };
+        let Some(statement) = self.script.statements.get(index) else {
+            return Ok(());
+        };
         self.this.progress.at.set(Some((index, statement.start)));
         let by_itself = match (&statement.kind, self.this.mode) {
             (Kind::Alone(_), _) => true,
@@ -191,11 +227,15 @@ impl Stepwise<'_> {
         }
         self.in_transaction(|| {
             let leaves = leftovers::describe(statement);
-            self.this.ledger.note_intent(self.this.step.entry.id, Some(leaves))
+            self.this
+                .ledger
+                .note_intent(self.this.step.entry.id, Some(leaves))
         })?;
         let unlimited = matches!(
             statement.kind,
-            Kind::Alone(Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition)
+            Kind::Alone(
+                Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition
+            )
         );
         self.alone(|| {
             let lock_timeout = settings::get(c"lock_timeout");
@@ -214,7 +254,9 @@ impl Stepwise<'_> {
 
     /// The statement's progress; the last one's together with the end of the migration.
     fn note_done(&self, index: usize) -> Result<()> {
-        self.this.ledger.note_done(self.this.step.entry.id, &checksum(self.script, index))?;
+        self.this
+            .ledger
+            .note_done(self.this.step.entry.id, &checksum(self.script, index))?;
         if index + 1 == self.script.statements.len() {
             self.end()?;
         }
@@ -224,8 +266,11 @@ impl Stepwise<'_> {
     fn end(&self) -> Result<()> {
         let text = self.this.lock_text()?;
         self.this.ledger.end_progress(self.this.step.entry.id)?;
-        self.this.ledger.close_step(&self.this.attempt(text), self.step_id)?;
-        self.this.announce(run::outcome_of(self.this.step.direction));
+        self.this
+            .ledger
+            .close_step(&self.this.attempt(text), self.step_id)?;
+        self.this
+            .announce(run::outcome_of(self.this.step.direction));
         Ok(())
     }
 
@@ -255,12 +300,22 @@ impl Stepwise<'_> {
         let place = self.this.place();
         let known_to_have_failed = place
             .statement
-            .and_then(|n| self.script.statements.get(usize::try_from(n - 1).unwrap_or(usize::MAX)))
-            .is_some_and(|s| matches!(s.kind, Kind::MayCommit | Kind::Alone(Alone::Unknowable | Alone::Repeatable)));
+            .and_then(|n| {
+                self.script
+                    .statements
+                    .get(usize::try_from(n - 1).unwrap_or(usize::MAX))
+            })
+            .is_some_and(|s| {
+                matches!(
+                    s.kind,
+                    Kind::MayCommit | Kind::Alone(Alone::Unknowable | Alone::Repeatable)
+                )
+            });
         if known_to_have_failed {
             self.this.ledger.forget_intent(self.this.step.entry.id)?;
         }
-        failure.add_hint("the statements before it are committed; the next run resumes at this one");
+        failure
+            .add_hint("the statements before it are committed; the next run resumes at this one");
         self.this.ledger.fail_step(self.step_id, place, &failure)?;
         self.this.announce("failed");
         Ok(failure)

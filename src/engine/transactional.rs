@@ -49,14 +49,32 @@ pub struct Progress {
 
 impl<'a> StepRun<'a> {
     /// A step that begins now.
-    pub fn new(ledger: &'a Ledger, project: &'a Project, run: i64, mode: Mode, step: &'a PlannedStep) -> Self {
-        let verb = if step.direction == Direction::Up { "applying" } else { "reverting" };
+    pub fn new(
+        ledger: &'a Ledger,
+        project: &'a Project,
+        run: i64,
+        mode: Mode,
+        step: &'a PlannedStep,
+    ) -> Self {
+        let verb = if step.direction == Direction::Up {
+            "applying"
+        } else {
+            "reverting"
+        };
         client::show_activity(&format!(
             "belay: {verb} {} (project {}, run {run})",
             step.entry.name, project.name
         ));
         let (started_at, progress) = (client::now(), Progress::default());
-        StepRun { ledger, project, run, mode, step, started_at, progress }
+        StepRun {
+            ledger,
+            project,
+            run,
+            mode,
+            step,
+            started_at,
+            progress,
+        }
     }
 
     /// The migration's name.
@@ -72,7 +90,10 @@ impl<'a> StepRun<'a> {
             Some(text) if text.applied == down => Ok(self.progress.text.get_or_init(|| text)),
             _ => Err(Failure::new(
                 Code::Unknown,
-                format!("migration \"{}\" changed while the run was going on", self.name()),
+                format!(
+                    "migration \"{}\" changed while the run was going on",
+                    self.name()
+                ),
                 "run again; belay.migrate_status() shows how it stands",
             )),
         }
@@ -81,11 +102,19 @@ impl<'a> StepRun<'a> {
     /// Parses the text.
     pub fn parse(&self, text: &Text) -> Result<parse::Script> {
         let sql = statements::required_sql(text, self.name())?;
-        let sql = self.progress.sql.get_or_init(|| blank_restrict_lines(sql).into_owned());
+        let sql = self
+            .progress
+            .sql
+            .get_or_init(|| blank_restrict_lines(sql).into_owned());
         let script = parse::parse(sql)?;
-        self.progress.statements.set(i32::try_from(script.statements.len()).unwrap_or(i32::MAX));
+        self.progress
+            .statements
+            .set(i32::try_from(script.statements.len()).unwrap_or(i32::MAX));
         if script.stripped {
-            client::notice(format!("{}: its outer BEGIN and COMMIT were left out", self.name()));
+            client::notice(format!(
+                "{}: its outer BEGIN and COMMIT were left out",
+                self.name()
+            ));
         }
         Ok(script)
     }
@@ -136,21 +165,32 @@ impl<'a> StepRun<'a> {
         }
         Err(Failure::new(
             Code::Statement,
-            format!("migration \"{}\" changed the session's user and did not change it back", self.name()),
+            format!(
+                "migration \"{}\" changed the session's user and did not change it back",
+                self.name()
+            ),
             "use SET LOCAL ROLE, or RESET ROLE at the end of the migration",
         ))
     }
 
     /// The place of the statement in hand.
     pub fn place(&self) -> Place {
-        let (Some((index, start)), Some(sql)) = (self.progress.at.get(), self.progress.sql.get()) else {
+        let (Some((index, start)), Some(sql)) = (self.progress.at.get(), self.progress.sql.get())
+        else {
             return Place::default();
         };
-        let before = sql.as_bytes()[..start.min(sql.len())].iter().filter(|b| **b == b'\n').count();
+        let before = sql.as_bytes()[..start.min(sql.len())]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
         let first = self.progress.text.get().map_or(1, |text| text.line);
         Place {
             statement: Some(i32::try_from(index + 1).unwrap_or(i32::MAX)),
-            line: Some(i32::try_from(before).unwrap_or(i32::MAX).saturating_add(first)),
+            line: Some(
+                i32::try_from(before)
+                    .unwrap_or(i32::MAX)
+                    .saturating_add(first),
+            ),
         }
     }
 

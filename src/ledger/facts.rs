@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use belay_core::order::Ordering;
-use belay_core::plan::{AppliedPair, AppliedWanted, Direction, Entry, Facts, Request, Standing, Unfinished};
+use belay_core::plan::{
+    AppliedPair, AppliedWanted, Direction, Entry, Facts, Request, Standing, Unfinished,
+};
 
 use super::Ledger;
 use super::project::Project;
@@ -32,15 +34,23 @@ pub struct Traits {
 
 impl Ledger {
     /// Reads the facts that a request depends on.
-    pub fn gather(&self, project: &Project, request: &Request, ordering: Ordering) -> Result<Gathered> {
+    pub fn gather(
+        &self,
+        project: &Project,
+        request: &Request,
+        ordering: Ordering,
+    ) -> Result<Gathered> {
         let mut traits = HashMap::new();
         let mut keep = |(entry, known): (Entry, Traits)| {
             traits.insert(entry.id, known);
             entry
         };
         let pending: Vec<Entry> = self.pending(project)?.into_iter().map(&mut keep).collect();
-        let applied: Vec<Entry> =
-            self.applied_wanted(project, request)?.into_iter().map(&mut keep).collect();
+        let applied: Vec<Entry> = self
+            .applied_wanted(project, request)?
+            .into_iter()
+            .map(&mut keep)
+            .collect();
         let reverts = !applied.is_empty();
         let ids: Vec<i64> = applied.iter().map(|entry| entry.id).collect();
         let facts = Facts {
@@ -69,21 +79,26 @@ impl Ledger {
 
     /// How many migrations are registered and not applied.
     pub fn count_pending(&self, project: &Project) -> Result<i64> {
-        const SQL: &str = "SELECT count(*) FROM belay.migration WHERE project_id = $1 AND NOT applied";
-        Ok(self.select_one(SQL, &[bind(project.id)], |row| row.require(1))?.unwrap_or(0))
+        const SQL: &str = "SELECT count(*) FROM belay.pending WHERE project_id = $1";
+        Ok(self
+            .select_one(SQL, &[bind(project.id)], |row| row.require(1))?
+            .unwrap_or(0))
     }
 
     fn pending(&self, project: &Project) -> Result<Vec<(Entry, Traits)>> {
         const SQL: &str = concat!(
-            "SELECT ", entry_columns!(),
-            " FROM belay.migration m WHERE m.project_id = $1 AND NOT m.applied ORDER BY m.sort_key"
+            "SELECT ",
+            entry_columns!(),
+            " FROM belay.pending p JOIN belay.migration m ON m.id = p.migration_id
+              WHERE p.project_id = $1 ORDER BY p.sort_key"
         );
         self.select(SQL, &[bind(project.id)], |row| entry_from(&row))
     }
 
     fn applied_wanted(&self, project: &Project, request: &Request) -> Result<Vec<(Entry, Traits)>> {
         const NEWEST: &str = concat!(
-            "SELECT ", entry_columns!(),
+            "SELECT ",
+            entry_columns!(),
             " FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
               WHERE a.project_id = $1 ORDER BY a.position DESC LIMIT $2"
         );
@@ -99,7 +114,9 @@ impl Ledger {
         match request.applied_wanted() {
             AppliedWanted::Nothing => Ok(Vec::new()),
             AppliedWanted::Newest(count) => {
-                self.select(NEWEST, &[project, bind(i64::from(count))], |row| entry_from(&row))
+                self.select(NEWEST, &[project, bind(i64::from(count))], |row| {
+                    entry_from(&row)
+                })
             }
             AppliedWanted::NewerThan(name) => {
                 self.select(NEWER, &[project, bind(name)], |row| entry_from(&row))
@@ -111,20 +128,30 @@ impl Ledger {
     }
 
     fn newest_applied(&self, project: &Project) -> Result<Option<(String, Vec<u8>)>> {
-        const SQL: &str = "SELECT name, sort_key FROM belay.migration
-              WHERE project_id = $1 AND applied ORDER BY sort_key DESC LIMIT 1";
-        self.select_one(SQL, &[bind(project.id)], |row| Ok((row.require(1)?, row.require(2)?)))
+        const SQL: &str = "SELECT m.name, a.sort_key FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 ORDER BY a.sort_key DESC LIMIT 1";
+        self.select_one(SQL, &[bind(project.id)], |row| {
+            Ok((row.require(1)?, row.require(2)?))
+        })
     }
 
-    fn newest_unlisted(&self, project: &Project, listed: &[i64]) -> Result<Option<(String, Vec<u8>)>> {
-        const SQL: &str = "SELECT name, sort_key FROM belay.migration
-              WHERE project_id = $1 AND applied AND id <> ALL ($2) ORDER BY sort_key DESC LIMIT 1";
+    fn newest_unlisted(
+        &self,
+        project: &Project,
+        listed: &[i64],
+    ) -> Result<Option<(String, Vec<u8>)>> {
+        const SQL: &str = "SELECT m.name, a.sort_key FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 AND a.migration_id <> ALL ($2) ORDER BY a.sort_key DESC LIMIT 1";
         let arguments = [bind(project.id), bind(listed.to_vec())];
-        self.select_one(SQL, &arguments, |row| Ok((row.require(1)?, row.require(2)?)))
+        self.select_one(SQL, &arguments, |row| {
+            Ok((row.require(1)?, row.require(2)?))
+        })
     }
 
     fn standing(&self, project: &Project, names: Vec<String>) -> Result<HashMap<String, Standing>> {
-        const SQL: &str = "SELECT name, applied FROM belay.migration WHERE project_id = $1 AND name = ANY ($2)";
+        const SQL: &str =
+            "SELECT m.name, EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = m.id)
+               FROM belay.migration m WHERE m.project_id = $1 AND m.name = ANY ($2)";
         if names.is_empty() {
             return Ok(HashMap::new());
         }
@@ -138,11 +165,17 @@ impl Ledger {
         Ok(found.into_iter().collect())
     }
 
-    fn applied_requirers(&self, project: &Project, applied: &[Entry]) -> Result<Vec<(String, Vec<String>)>> {
-        const SQL: &str = "SELECT name, requires FROM belay.migration
-              WHERE project_id = $1 AND applied AND requires <> '{}' AND requires && $2";
+    fn applied_requirers(
+        &self,
+        project: &Project,
+        applied: &[Entry],
+    ) -> Result<Vec<(String, Vec<String>)>> {
+        const SQL: &str = "SELECT m.name, m.requires FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+              WHERE a.project_id = $1 AND m.requires && $2";
         let names: Vec<String> = applied.iter().map(|entry| entry.name.clone()).collect();
-        self.select(SQL, &[bind(project.id), bind(names)], |row| Ok((row.require(1)?, row.require(2)?)))
+        self.select(SQL, &[bind(project.id), bind(names)], |row| {
+            Ok((row.require(1)?, row.require(2)?))
+        })
     }
 
     fn applied_indivisible(&self, project: &Project) -> Result<Vec<AppliedPair>> {
@@ -153,7 +186,7 @@ impl Ledger {
                JOIN belay.migration p ON p.project_id = m.project_id AND p.name = m.pairs_with
                JOIN belay.applied am ON am.migration_id = m.id
                JOIN belay.applied ap ON ap.migration_id = p.id
-              WHERE m.project_id = $1 AND m.applied AND p.applied AND (m.indivisible OR p.indivisible)";
+              WHERE m.project_id = $1 AND (m.indivisible OR p.indivisible)";
         self.select(SQL, &[bind(project.id)], |row| {
             Ok(AppliedPair {
                 name: row.require(1)?,
@@ -185,7 +218,12 @@ fn mentioned(request: &Request, pending: &[Entry], applied: &[Entry]) -> Vec<Str
     let names: HashSet<&str> = request
         .target_name()
         .into_iter()
-        .chain(pending.iter().chain(applied).flat_map(|entry| entry.requires.iter().map(String::as_str)))
+        .chain(
+            pending
+                .iter()
+                .chain(applied)
+                .flat_map(|entry| entry.requires.iter().map(String::as_str)),
+        )
         .collect();
     names.into_iter().map(str::to_owned).collect()
 }

@@ -34,7 +34,11 @@ pub fn find_relation(schema: Option<&str>, name: &str) -> Result<Option<Index>> 
           WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(
                 coalesce(pg_catalog.quote_ident($1) OPERATOR(pg_catalog.||) '.', '') OPERATOR(pg_catalog.||) pg_catalog.quote_ident($2))";
     spi::select_one(SQL, &[bind(schema), bind(name)], |row| {
-        Ok(Index { name: row.require(1)?, quoted: row.require(2)?, valid: row.require(3)? })
+        Ok(Index {
+            name: row.require(1)?,
+            quoted: row.require(2)?,
+            valid: row.require(3)?,
+        })
     })
 }
 
@@ -48,7 +52,11 @@ pub fn find_reindex_remains(schema: Option<&str>, name: &str) -> Result<Vec<Inde
            JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
           WHERE c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'";
     spi::select(SQL, &[bind(schema), bind(name)], |row| {
-        Ok(Index { name: row.require(1)?, quoted: row.require(2)?, valid: row.require(3)? })
+        Ok(Index {
+            name: row.require(1)?,
+            quoted: row.require(2)?,
+            valid: row.require(3)?,
+        })
     })
 }
 

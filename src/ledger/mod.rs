@@ -26,7 +26,9 @@ pub struct Ledger {
 impl Ledger {
     /// Finds it; see [`extension::installed`] for what is refused.
     pub fn open() -> Result<Ledger> {
-        Ok(Ledger { installed: extension::installed()? })
+        Ok(Ledger {
+            installed: extension::installed()?,
+        })
     }
 
     fn select<T>(

@@ -40,7 +40,10 @@ impl Project {
         Ok(Project {
             id: row.require(1)?,
             name: row.require(2)?,
-            ordering: row.require::<String>(3)?.parse().unwrap_or(Ordering::Strict),
+            ordering: row
+                .require::<String>(3)?
+                .parse()
+                .unwrap_or(Ordering::Strict),
             naming: naming.and_then(|naming| naming.parse().ok()),
             naming_declared: row.require(5)?,
             allow_down: row.require(6)?,
@@ -65,7 +68,10 @@ impl Project {
         Err(Failure::new(
             Code::Privilege,
             format!("only the owner of project \"{}\" may {what}", self.name),
-            format!("SET ROLE {}, or ask a member of that role", quote(&self.owner)),
+            format!(
+                "SET ROLE {}, or ask a member of that role",
+                quote(&self.owner)
+            ),
         ))
     }
 }
@@ -105,9 +111,12 @@ impl Ledger {
         if let Some(project) = self.find_project(name)? {
             return Ok(project);
         }
-        const SQL: &str = "SELECT pg_catalog.string_agg(pg_catalog.quote_literal(name), ', ' ORDER BY name)
+        const SQL: &str =
+            "SELECT pg_catalog.string_agg(pg_catalog.quote_literal(name), ', ' ORDER BY name)
                FROM belay.project";
-        let others = self.select_one(SQL, &[], |row| row.get::<String>(1))?.flatten();
+        let others = self
+            .select_one(SQL, &[], |row| row.get::<String>(1))?
+            .flatten();
         Err(Failure::new(
             Code::Unknown,
             format!("project \"{name}\" does not exist"),
@@ -116,7 +125,8 @@ impl Ledger {
                     "projects are {others}; SELECT belay.project_create({}) makes one",
                     pgrx::spi::quote_literal(name)
                 ),
-                None => "there is none yet; project 'default' is made by its first registration".to_owned(),
+                None => "there is none yet; project 'default' is made by its first registration"
+                    .to_owned(),
             },
         ))
     }
@@ -157,7 +167,10 @@ impl Ledger {
             return Err(Failure::new(
                 Code::Duplicate,
                 format!("project \"{name}\" exists already"),
-                format!("SELECT belay.project_alter({}, ...) changes it", pgrx::spi::quote_literal(name)),
+                format!(
+                    "SELECT belay.project_alter({}, ...) changes it",
+                    pgrx::spi::quote_literal(name)
+                ),
             ));
         }
         Ok(())
@@ -203,7 +216,10 @@ impl Ledger {
         match project.naming {
             Some(now) if now != naming && used == Some(true) => Err(Failure::new(
                 Code::Name,
-                format!("project \"{}\" has migrations in naming '{now}'", project.name),
+                format!(
+                    "project \"{}\" has migrations in naming '{now}'",
+                    project.name
+                ),
                 "naming is fixed by the first registration; make another project for another naming",
             )),
             _ => Ok(()),

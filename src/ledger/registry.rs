@@ -10,8 +10,8 @@ use super::Ledger;
 use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
-use crate::pg::identity;
 use crate::pg::spi::{Row, bind};
+use crate::pg::{identity, lock};
 
 /// A registered migration, as far as a load compares it.
 #[derive(Debug, Clone)]
@@ -91,10 +91,10 @@ pub struct Text {
     pub file: Option<String>,
     /// The line of that file at which the text begins.
     pub line: i32,
-    /// Whether it runs in a transaction.
-    pub transaction: bool,
     /// Milliseconds; `None` = belay.lock_timeout.
     pub lock_timeout: Option<i32>,
+    /// The migration's place in the order.
+    pub sort_key: Vec<u8>,
     /// Whether it is in force at this moment.
     pub applied: bool,
 }
@@ -140,10 +140,11 @@ pub fn release_of(name: &str) -> Option<(String, Phase)> {
 impl Ledger {
     /// Everything registered in a project, by name: what a load compares against.
     pub fn registered(&self, project: &Project) -> Result<Vec<Registered>> {
-        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
+        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
                FROM belay.migration m
+               LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1";
         self.select(SQL, &[bind(project.id)], |row| registered_from(&row))
@@ -151,19 +152,32 @@ impl Ledger {
 
     /// One registered migration, locked against a run and another registration.
     pub fn lock_registered(&self, project: &Project, name: &str) -> Result<Option<Registered>> {
-        const LOCK: &str = "SELECT 1 FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
-        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, m.applied, m.loaded, m.missing,
+        const LOCK: &str =
+            "SELECT id FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
+        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
                FROM belay.migration m
+               LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1 AND m.name = $2";
-        self.write(LOCK, &[bind(project.id), bind(name)], |_| Ok(()))?;
-        self.select_one(SQL, &[bind(project.id), bind(name)], |row| registered_from(&row))
+        for id in self.write(LOCK, &[bind(project.id), bind(name)], |row| {
+            row.require::<i64>(1)
+        })? {
+            lock::lock_definition(id, true);
+        }
+        self.select_one(SQL, &[bind(project.id), bind(name)], |row| {
+            registered_from(&row)
+        })
     }
 
     /// Adds definitions under new names.
-    pub fn add_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+    pub fn add_migrations(
+        &self,
+        project: &Project,
+        new: &[NewMigration],
+        loaded: bool,
+    ) -> Result<()> {
         const SQL: &str = "WITH r AS MATERIALIZED (
                  SELECT *, pg_catalog.nextval('belay.definition_id_seq') AS definition_id
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, sort_key text, release text, phase text,
@@ -174,21 +188,36 @@ impl Ledger {
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
                  OVERRIDING SYSTEM VALUE
                  SELECT definition_id, checksum, up, down, up_file, up_line, down_file, down_line FROM r
-               )
+               ), m AS (
                INSERT INTO belay.migration (project_id, name, sort_key, release, phase, checksum, definition_id,
                       reversible, up_transaction, down_transaction, requires, pairs_with, indivisible,
                       up_lock_timeout, down_lock_timeout, loaded, registered_by)
                SELECT $1, name, pg_catalog.decode(sort_key, 'hex'), release, phase, checksum, definition_id,
                       down IS NOT NULL, up_transaction, down_transaction, requires, pairs_with, indivisible,
                       up_lock_timeout, down_lock_timeout, $3, $4::text::name
-                 FROM r ORDER BY pg_catalog.decode(sort_key, 'hex')";
+                 FROM r ORDER BY pg_catalog.decode(sort_key, 'hex') RETURNING id, sort_key
+               )
+               INSERT INTO belay.pending (migration_id, project_id, sort_key) SELECT id, $1, sort_key FROM m";
         let registrant = identity::role_name(identity::current_role());
-        self.execute(SQL, &[bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)])?;
+        self.execute(
+            SQL,
+            &[
+                bind(project.id),
+                bind(Json(rows(new))),
+                bind(loaded),
+                bind(registrant),
+            ],
+        )?;
         Ok(())
     }
 
     /// Gives pending migrations new definitions; definitions that no step names are deleted.
-    pub fn replace_migrations(&self, project: &Project, new: &[NewMigration], loaded: bool) -> Result<()> {
+    pub fn replace_migrations(
+        &self,
+        project: &Project,
+        new: &[NewMigration],
+        loaded: bool,
+    ) -> Result<()> {
         const SQL: &str = "WITH r AS MATERIALIZED (
                  SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
@@ -213,17 +242,34 @@ impl Ledger {
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
                 AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
         let registrant = identity::role_name(identity::current_role());
-        let arguments = [bind(project.id), bind(Json(rows(new))), bind(loaded), bind(registrant)];
+        let arguments = [
+            bind(project.id),
+            bind(Json(rows(new))),
+            bind(loaded),
+            bind(registrant),
+        ];
         let old = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
         self.execute(SWEEP, &[bind(old)])?;
         Ok(())
     }
 
     /// Notes which migrations the last load held.
-    pub fn mark_loaded(&self, project: &Project, held: &[String], missing: &[String]) -> Result<()> {
+    pub fn mark_loaded(
+        &self,
+        project: &Project,
+        held: &[String],
+        missing: &[String],
+    ) -> Result<()> {
         const SQL: &str = "UPDATE belay.migration SET missing = (name = ANY ($3)), loaded = loaded OR name = ANY ($2)
               WHERE project_id = $1 AND (name = ANY ($2) OR name = ANY ($3))";
-        self.execute(SQL, &[bind(project.id), bind(held.to_vec()), bind(missing.to_vec())])?;
+        self.execute(
+            SQL,
+            &[
+                bind(project.id),
+                bind(held.to_vec()),
+                bind(missing.to_vec()),
+            ],
+        )?;
         Ok(())
     }
 
@@ -235,14 +281,25 @@ impl Ledger {
                SELECT definition_id FROM gone";
         const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)";
-        let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| row.require::<i64>(1))?;
+        let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| {
+            row.require::<i64>(1)
+        })?;
         self.execute(SWEEP, &[bind(old)])?;
         Ok(())
     }
 
-    /// Gives a migration another name.
+    /// Gives a migration another name; what names it in the same project follows.
     pub fn rename_migration(&self, id: i64, name: &str, sort_key: Vec<u8>) -> Result<()> {
-        const SQL: &str = "UPDATE belay.migration SET name = $2, sort_key = $3, release = $4, phase = $5 WHERE id = $1";
+        const SQL: &str = "WITH p AS (UPDATE belay.pending SET sort_key = $3 WHERE migration_id = $1),
+                    a AS (UPDATE belay.applied SET sort_key = $3 WHERE migration_id = $1),
+                    me AS (SELECT project_id, name FROM belay.migration WHERE id = $1),
+                    o AS (UPDATE belay.migration m
+                             SET requires = pg_catalog.array_replace(m.requires, me.name, $2),
+                                 pairs_with = CASE WHEN m.pairs_with = me.name THEN $2 ELSE m.pairs_with END
+                            FROM me
+                           WHERE m.project_id = me.project_id AND m.id <> $1
+                             AND (me.name = ANY (m.requires) OR m.pairs_with = me.name))
+               UPDATE belay.migration SET name = $2, sort_key = $3, release = $4, phase = $5 WHERE id = $1";
         let release = release_of(name);
         self.execute(
             SQL,
@@ -262,19 +319,20 @@ impl Ledger {
         const SQL: &str = "SELECT d.id, d.checksum, CASE WHEN $2 THEN d.down ELSE d.up END,
                     CASE WHEN $2 THEN d.down_file ELSE d.up_file END,
                     CASE WHEN $2 THEN d.down_line ELSE d.up_line END,
-                    CASE WHEN $2 THEN m.down_transaction ELSE m.up_transaction END,
-                    CASE WHEN $2 THEN m.down_lock_timeout ELSE m.up_lock_timeout END, m.applied
+                    CASE WHEN $2 THEN m.down_lock_timeout ELSE m.up_lock_timeout END,
+                    m.sort_key, EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = m.id)
                FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
-              WHERE m.id = $1 FOR SHARE OF m";
-        let found = self.write(SQL, &[bind(migration), bind(down)], |row| {
+              WHERE m.id = $1";
+        lock::lock_definition(migration, false);
+        let found = self.select(SQL, &[bind(migration), bind(down)], |row| {
             Ok(Text {
                 definition_id: row.require(1)?,
                 checksum: row.require(2)?,
                 sql: row.get(3)?,
                 file: row.get(4)?,
                 line: row.require(5)?,
-                transaction: row.require(6)?,
-                lock_timeout: row.get(7)?,
+                lock_timeout: row.get(6)?,
+                sort_key: row.require(7)?,
                 applied: row.require(8)?,
             })
         })?;
@@ -309,7 +367,11 @@ fn rows(new: &[NewMigration]) -> serde_json::Value {
 }
 
 fn row(new: &NewMigration) -> serde_json::Value {
-    let hex: String = new.sort_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = new
+        .sort_key
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     json!({
         "name": new.name,
         "sort_key": hex,

@@ -66,9 +66,13 @@ impl Ledger {
 
     /// Ends a run.
     pub fn finish_run(&self, run: i64, outcome: &str, applied: i32, reverted: i32) -> Result<()> {
-        const SQL: &str = "UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = $2,
+        const SQL: &str =
+            "UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = $2,
                       applied = $3, reverted = $4 WHERE id = $1 AND finished_at IS NULL";
-        self.execute(SQL, &[bind(run), bind(outcome), bind(applied), bind(reverted)])?;
+        self.execute(
+            SQL,
+            &[bind(run), bind(outcome), bind(applied), bind(reverted)],
+        )?;
         Ok(())
     }
 
@@ -91,6 +95,10 @@ impl Ledger {
                 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
               ORDER BY r.id DESC NULLS LAST LIMIT 1";
         let arguments = [bind(crate::pg::lock::CLASS), bind(project.id)];
-        self.select_one(SQL, &arguments, |row| Ok(Holder { description: row.require(1)? }))
+        self.select_one(SQL, &arguments, |row| {
+            Ok(Holder {
+                description: row.require(1)?,
+            })
+        })
     }
 }

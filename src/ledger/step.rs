@@ -51,21 +51,25 @@ impl Ledger {
                  VALUES ($1, $2, $3, $4, 'up', $5, $6, $7, $8, pg_catalog.clock_timestamp(), 'applied', $9)
                  RETURNING id
                )
-               INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by)
-               SELECT $3, $2, s.id, $6, $10::text::name FROM s";
+               INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
+               SELECT $3, $2, s.id, $6, $10::text::name, $11 FROM s";
         let role = identity::role_name(identity::current_role());
-        self.execute(SQL, &[
-            bind(attempt.run),
-            bind(attempt.project.id),
-            bind(attempt.migration),
-            bind(attempt.name),
-            bind(attempt.text.definition_id),
-            bind(attempt.text.checksum.as_str()),
-            bind(attempt.search_path.as_str()),
-            bind(attempt.started_at),
-            bind(attempt.statements),
-            bind(role),
-        ])?;
+        self.execute(
+            SQL,
+            &[
+                bind(attempt.run),
+                bind(attempt.project.id),
+                bind(attempt.migration),
+                bind(attempt.name),
+                bind(attempt.text.definition_id),
+                bind(attempt.text.checksum.as_str()),
+                bind(attempt.search_path.as_str()),
+                bind(attempt.started_at),
+                bind(attempt.statements),
+                bind(role),
+                bind(attempt.text.sort_key.as_slice()),
+            ],
+        )?;
         Ok(())
     }
 
@@ -77,27 +81,39 @@ impl Ledger {
                  VALUES ($1, $2, $3, $4, 'down', $5, $6, $7, $8, pg_catalog.clock_timestamp(), 'reverted', $9)
                )
                DELETE FROM belay.applied WHERE migration_id = $3";
-        self.execute(SQL, &[
-            bind(attempt.run),
-            bind(attempt.project.id),
-            bind(attempt.migration),
-            bind(attempt.name),
-            bind(attempt.text.definition_id),
-            bind(attempt.text.checksum.as_str()),
-            bind(attempt.search_path.as_str()),
-            bind(attempt.started_at),
-            bind(attempt.statements),
-        ])?;
+        self.execute(
+            SQL,
+            &[
+                bind(attempt.run),
+                bind(attempt.project.id),
+                bind(attempt.migration),
+                bind(attempt.name),
+                bind(attempt.text.definition_id),
+                bind(attempt.text.checksum.as_str()),
+                bind(attempt.search_path.as_str()),
+                bind(attempt.started_at),
+                bind(attempt.statements),
+            ],
+        )?;
         Ok(())
     }
 
     /// An attempt that left nothing behind: it failed, or its run was rolled back.
-    pub fn record_undone(&self, attempt: &Attempt<'_>, place: Place, failure: Option<&Failure>) -> Result<()> {
+    pub fn record_undone(
+        &self,
+        attempt: &Attempt<'_>,
+        place: Place,
+        failure: Option<&Failure>,
+    ) -> Result<()> {
         const SQL: &str = "INSERT INTO belay.step (run_id, project_id, migration_id, name, direction, definition_id,
                       checksum, search_path, started_at, finished_at, outcome, statement, statements, sqlstate)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp(), $10, $11, $12, $13)
                RETURNING id";
-        let outcome = if failure.is_some() { "failed" } else { "rolled back" };
+        let outcome = if failure.is_some() {
+            "failed"
+        } else {
+            "rolled back"
+        };
         let arguments = [
             bind(attempt.run),
             bind(attempt.project.id),
@@ -143,22 +159,27 @@ impl Ledger {
 
     /// A non-transactional migration has ended well.
     pub fn close_step(&self, attempt: &Attempt<'_>, step: i64) -> Result<()> {
-        const CLOSE: &str = "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2
+        const CLOSE: &str =
+            "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2
               WHERE id = $1";
-        const APPLY: &str = "INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by)
-               VALUES ($1, $2, $3, $4, $5::text::name)";
+        const APPLY: &str = "INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
+               VALUES ($1, $2, $3, $4, $5::text::name, $6)";
         const REVERT: &str = "DELETE FROM belay.applied WHERE migration_id = $1";
         match attempt.direction {
             Direction::Up => {
                 self.execute(CLOSE, &[bind(step), bind("applied")])?;
                 let role = identity::role_name(identity::current_role());
-                self.execute(APPLY, &[
-                    bind(attempt.migration),
-                    bind(attempt.project.id),
-                    bind(step),
-                    bind(attempt.text.checksum.as_str()),
-                    bind(role),
-                ])?;
+                self.execute(
+                    APPLY,
+                    &[
+                        bind(attempt.migration),
+                        bind(attempt.project.id),
+                        bind(step),
+                        bind(attempt.text.checksum.as_str()),
+                        bind(role),
+                        bind(attempt.text.sort_key.as_slice()),
+                    ],
+                )?;
             }
             Direction::Down => {
                 self.execute(CLOSE, &[bind(step), bind("reverted")])?;
@@ -170,9 +191,13 @@ impl Ledger {
 
     /// A non-transactional migration has failed at a statement.
     pub fn fail_step(&self, step: i64, place: Place, failure: &Failure) -> Result<()> {
-        const SQL: &str = "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = 'failed',
+        const SQL: &str =
+            "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = 'failed',
                       statement = $2, sqlstate = $3 WHERE id = $1";
-        self.execute(SQL, &[bind(step), bind(place.statement), bind(failure.sqlstate())])?;
+        self.execute(
+            SQL,
+            &[bind(step), bind(place.statement), bind(failure.sqlstate())],
+        )?;
         self.record_error(step, place, failure)
     }
 
@@ -180,16 +205,19 @@ impl Ledger {
         const SQL: &str = "INSERT INTO belay.step_error (step_id, sqlstate, message, detail, hint, context, statement, line)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let said = failure.said();
-        self.execute(SQL, &[
-            bind(step),
-            bind(failure.sqlstate()),
-            bind(said.message),
-            bind(said.detail),
-            bind(said.hint),
-            bind(said.context),
-            bind(place.statement),
-            bind(place.line),
-        ])?;
+        self.execute(
+            SQL,
+            &[
+                bind(step),
+                bind(failure.sqlstate()),
+                bind(said.message),
+                bind(said.detail),
+                bind(said.hint),
+                bind(said.context),
+                bind(place.statement),
+                bind(place.line),
+            ],
+        )?;
         Ok(())
     }
 

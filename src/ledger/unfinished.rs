@@ -25,7 +25,8 @@ pub struct Progress {
 impl Ledger {
     /// The progress of a migration that has begun.
     pub fn progress(&self, migration: i64) -> Result<Option<Progress>> {
-        const SQL: &str = "SELECT statement, started, leaves, done FROM belay.unfinished WHERE migration_id = $1";
+        const SQL: &str =
+            "SELECT statement, started, leaves, done FROM belay.unfinished WHERE migration_id = $1";
         self.select_one(SQL, &[bind(migration)], |row| {
             Ok(Progress {
                 statement: row.require(1)?,
@@ -37,31 +38,48 @@ impl Ledger {
     }
 
     /// A migration begins, or a new step goes on with it.
-    pub fn begin_progress(&self, project: &Project, migration: i64, step: i64, direction: Direction) -> Result<()> {
+    pub fn begin_progress(
+        &self,
+        project: &Project,
+        migration: i64,
+        step: i64,
+        direction: Direction,
+    ) -> Result<()> {
         const SQL: &str = "INSERT INTO belay.unfinished (migration_id, project_id, step_id, direction, statement, started)
                VALUES ($1, $2, $3, $4, 1, false)
                ON CONFLICT (migration_id) DO UPDATE SET step_id = excluded.step_id";
-        self.execute(SQL, &[bind(migration), bind(project.id), bind(step), bind(direction.to_string())])?;
+        self.execute(
+            SQL,
+            &[
+                bind(migration),
+                bind(project.id),
+                bind(step),
+                bind(direction.to_string()),
+            ],
+        )?;
         Ok(())
     }
 
     /// A statement that commits by itself is about to begin.
     pub fn note_intent(&self, migration: i64, leaves: Option<JsonValue>) -> Result<()> {
-        const SQL: &str = "UPDATE belay.unfinished SET started = true, leaves = $2 WHERE migration_id = $1";
+        const SQL: &str =
+            "UPDATE belay.unfinished SET started = true, leaves = $2 WHERE migration_id = $1";
         self.execute(SQL, &[bind(migration), bind(leaves.map(JsonB))])?;
         Ok(())
     }
 
     /// The statement that was begun has failed for sure: it may simply be repeated.
     pub fn forget_intent(&self, migration: i64) -> Result<()> {
-        const SQL: &str = "UPDATE belay.unfinished SET started = false, leaves = NULL WHERE migration_id = $1";
+        const SQL: &str =
+            "UPDATE belay.unfinished SET started = false, leaves = NULL WHERE migration_id = $1";
         self.execute(SQL, &[bind(migration)])?;
         Ok(())
     }
 
     /// A statement is committed with this row.
     pub fn note_done(&self, migration: i64, checksum: &str) -> Result<()> {
-        const SQL: &str = "UPDATE belay.unfinished SET statement = statement + 1, started = false, leaves = NULL,
+        const SQL: &str =
+            "UPDATE belay.unfinished SET statement = statement + 1, started = false, leaves = NULL,
                       done = done || $2 WHERE migration_id = $1";
         self.execute(SQL, &[bind(migration), bind(checksum)])?;
         Ok(())

@@ -99,9 +99,7 @@ pub fn pid() -> i32 {
 /// When this backend began; with the pid it names the session for good.
 pub fn backend_start() -> TimestampWithTimeZone {
     // SAFETY: a timestamptz in the server's own representation.
-    unsafe {
-        timestamp(pg_sys::MyStartTimestamp)
-    }
+    unsafe { timestamp(pg_sys::MyStartTimestamp) }
 }
 
 /// clock_timestamp().

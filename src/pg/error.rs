@@ -45,7 +45,11 @@ unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
         pg_sys::CurrentMemoryContext = context;
         let copy = raw::CopyErrorData();
         pg_sys::CurrentMemoryContext = before;
-        CAUGHT.set(if (*copy).elevel >= ERROR { copy } else { std::ptr::null_mut() });
+        CAUGHT.set(if (*copy).elevel >= ERROR {
+            copy
+        } else {
+            std::ptr::null_mut()
+        });
     }
 }
 
@@ -77,8 +81,8 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     CAUGHT.set(std::ptr::null_mut());
 
     let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
-        .catch_others(Err)
-        .catch_rust_panic(Err)
+        .catch_others(|cause| Err(Box::new(cause)))
+        .catch_rust_panic(|cause| Err(Box::new(cause)))
         .execute();
 
     // SAFETY: as above; the memory context is the one of our caller.
@@ -90,7 +94,7 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     }
     match result {
         Ok(value) => value,
-        Err(cause) => Err(Failure::Server(Box::new(match (&cause, take_caught()) {
+        Err(cause) => Err(Failure::Server(Box::new(match (&*cause, take_caught()) {
             (CaughtError::PostgresError(_), Some(error)) => error,
             _ => from_caught(&cause),
         }))),
@@ -128,7 +132,9 @@ fn take_caught() -> Option<ServerError> {
 fn from_caught(cause: &CaughtError) -> ServerError {
     let (CaughtError::PostgresError(report)
     | CaughtError::ErrorReport(report)
-    | CaughtError::RustPanic { ereport: report, .. }) = cause;
+    | CaughtError::RustPanic {
+        ereport: report, ..
+    }) = cause;
     ServerError {
         sqlerrcode: report.sql_error_code() as i32,
         message: report.message().to_owned(),
@@ -144,7 +150,11 @@ unsafe fn text(value: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: ErrorData's strings end with NUL.
-    Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(value) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 /// Raises `error` with all its fields. Nothing of the caller's may be left to drop.
@@ -185,7 +195,9 @@ unsafe fn build(error: ServerError) -> *mut pg_sys::ErrorData {
 }
 
 unsafe fn duplicate(value: Option<&str>) -> *mut c_char {
-    let Some(value) = value else { return std::ptr::null_mut() };
+    let Some(value) = value else {
+        return std::ptr::null_mut();
+    };
     let value = CString::new(value.replace('\0', "\u{fffd}")).unwrap_or_default();
     // SAFETY: `value` ends with NUL and outlives the call.
     unsafe { pg_sys::pstrdup(value.as_ptr()) }

@@ -1,8 +1,8 @@
 //! The server's hook that sees objects being dropped or altered, through EXECUTE too.
 //! It does nothing unless a run of this session is active.
 
-use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 use pgrx::pg_guard;
+use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
 use super::extension;
 use crate::error::{Code, Failure, raise};
@@ -34,7 +34,9 @@ unsafe extern "C-unwind" fn on_access(
     }
     let changes = matches!(
         access,
-        ObjectAccessType::OAT_DROP | ObjectAccessType::OAT_POST_ALTER | ObjectAccessType::OAT_TRUNCATE
+        ObjectAccessType::OAT_DROP
+            | ObjectAccessType::OAT_POST_ALTER
+            | ObjectAccessType::OAT_TRUNCATE
     );
     if changes && extension::is_guarded(class, object) {
         raise::<()>(Err(Failure::new(

@@ -45,7 +45,10 @@ pub fn is_superuser() -> bool {
 /// Whether current_user may read files of the server's machine.
 pub fn may_read_server_files() -> bool {
     is_superuser()
-        || has_rights_of(current_role(), pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
+        || has_rights_of(
+            current_role(),
+            pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES),
+        )
 }
 
 /// The role of that name.
@@ -98,6 +101,10 @@ pub fn as_owner<T>(owner: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Resu
     let nested = SWITCHED.replace(true);
     let reset = Reset(nested);
     super::settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
+    // Kept plans outlive the table sizes they were made for; each has an index to follow.
+    super::settings::set_for_level(c"enable_seqscan", c"off");
+    super::settings::set_for_level(c"enable_bitmapscan", c"off");
+    super::settings::set_for_level(c"enable_sort", c"off");
     let result = body();
     super::settings::close_level(level);
     // SAFETY: the identity read above.

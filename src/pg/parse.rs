@@ -67,25 +67,38 @@ pub struct Script {
 impl Script {
     /// The text of one statement.
     pub fn statement_text(&self, statement: &Statement) -> &str {
-        self.text.to_str().unwrap_or_default().get(statement.start..statement.end).unwrap_or_default()
+        self.text
+            .to_str()
+            .unwrap_or_default()
+            .get(statement.start..statement.end)
+            .unwrap_or_default()
     }
 
     /// Whether a statement cannot run in a transaction block.
     pub fn needs_no_transaction(&self) -> bool {
-        self.statements.iter().any(|s| matches!(s.kind, Kind::Alone(_)))
+        self.statements
+            .iter()
+            .any(|s| matches!(s.kind, Kind::Alone(_)))
     }
 
     /// The line of the text, from 1, at which a byte stands.
     pub fn line_of(&self, byte: usize) -> usize {
         let bytes = self.text.as_bytes();
-        1 + bytes[..byte.min(bytes.len())].iter().filter(|b| **b == b'\n').count()
+        1 + bytes[..byte.min(bytes.len())]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
     }
 }
 
 /// Parses a text and refuses what migrations may not hold.
 pub fn parse(text: &str) -> Result<Script> {
     let text = CString::new(text).map_err(|_| {
-        Failure::new(Code::File, "the SQL text holds a NUL byte", "write the text without it")
+        Failure::new(
+            Code::File,
+            "the SQL text holds a NUL byte",
+            "write the text without it",
+        )
     })?;
     let mut statements = Vec::new();
     // SAFETY: the text ends with NUL and outlives the trees (Script owns both); list cells
@@ -99,7 +112,11 @@ pub fn parse(text: &str) -> Result<Script> {
             statements.push((raw, start, end));
         }
     }
-    let script = Script { text, statements: Vec::new(), stripped: false };
+    let script = Script {
+        text,
+        statements: Vec::new(),
+        stripped: false,
+    };
     keep_runnable(script, statements)
 }
 
@@ -107,8 +124,15 @@ pub fn parse(text: &str) -> Result<Script> {
 unsafe fn extent(raw: *mut pg_sys::RawStmt, text: &[u8]) -> (usize, usize) {
     // SAFETY: raw is a RawStmt; a length of 0 means "to the end".
     let (start, length) = unsafe { ((*raw).stmt_location.max(0) as usize, (*raw).stmt_len) };
-    let end = if length > 0 { start + length as usize } else { text.len() };
-    let lead = text[start..end].iter().take_while(|b| b.is_ascii_whitespace()).count();
+    let end = if length > 0 {
+        start + length as usize
+    } else {
+        text.len()
+    };
+    let lead = text[start..end]
+        .iter()
+        .take_while(|b| b.is_ascii_whitespace())
+        .count();
     (start + lead, end)
 }
 
@@ -116,18 +140,14 @@ fn keep_runnable(
     mut script: Script,
     mut found: Vec<(*mut pg_sys::RawStmt, usize, usize)>,
 ) -> Result<Script> {
-    let control: Vec<Option<pg_sys::TransactionStmtKind::Type>> =
-        // SAFETY: the nodes were just parsed.
-        found.iter().map(|(raw, ..)| unsafe { transaction_control((**raw).stmt) }).collect();
+    // SAFETY: the nodes were just parsed.
+    let control: Vec<Option<Control>> = found
+        .iter()
+        .map(|(raw, ..)| unsafe { transaction_control((**raw).stmt) })
+        .collect();
     let outer_pair = found.len() >= 2
-        && matches!(
-            control.first(),
-            Some(Some(
-                pg_sys::TransactionStmtKind::TRANS_STMT_BEGIN
-                    | pg_sys::TransactionStmtKind::TRANS_STMT_START
-            ))
-        )
-        && matches!(control.last(), Some(Some(pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT)))
+        && control.first() == Some(&Some(Control::Begin))
+        && control.last() == Some(&Some(Control::Commit))
         && control[1..control.len() - 1].iter().all(Option::is_none);
     if outer_pair {
         found.pop();
@@ -138,22 +158,34 @@ fn keep_runnable(
         // SAFETY: as above.
         let kind = unsafe { kind_of((*raw).stmt) };
         let kind = kind.map_err(|what| refused(&script, what, start, end))?;
-        script.statements.push(Statement { kind, start, end, raw });
+        script.statements.push(Statement {
+            kind,
+            start,
+            end,
+            raw,
+        });
     }
     Ok(script)
 }
 
 fn refused(script: &Script, what: Refused, start: usize, end: usize) -> Failure {
     let text = script.text.to_string_lossy();
-    let statement: String =
-        text.get(start..end).unwrap_or_default().chars().take(200).collect();
+    let statement: String = text
+        .get(start..end)
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect();
     Failure::new(Code::Statement, what.message(), what.hint())
-        .detail(format!("line {}: {}", script.line_of(start), first_line(&statement)))
+        .detail(format!("statement: {}", first_line(&statement)))
+        .at_line(script.line_of(start))
 }
 
 fn first_line(text: &str) -> &str {
     let text = text.trim_start();
-    text.lines().find(|line| !line.trim_start().starts_with("--")).unwrap_or(text)
+    text.lines()
+        .find(|line| !line.trim_start().starts_with("--"))
+        .unwrap_or(text)
 }
 
 /// Statements that may not stand in a migration.
@@ -186,11 +218,30 @@ impl Refused {
     }
 }
 
-unsafe fn transaction_control(node: *mut pg_sys::Node) -> Option<pg_sys::TransactionStmtKind::Type> {
+/// Transaction control, as far as an outer pair is told by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    /// BEGIN without options: with them it would mean more than Belay's own transaction does.
+    Begin,
+    /// COMMIT without AND CHAIN.
+    Commit,
+    /// Everything else.
+    Other,
+}
+
+unsafe fn transaction_control(node: *mut pg_sys::Node) -> Option<Control> {
+    use pg_sys::TransactionStmtKind::{TRANS_STMT_BEGIN, TRANS_STMT_COMMIT, TRANS_STMT_START};
     // SAFETY: node is a statement node of the raw grammar.
     unsafe {
-        ((*node).type_ == NodeTag::T_TransactionStmt)
-            .then(|| (*(node as *mut pg_sys::TransactionStmt)).kind)
+        if (*node).type_ != NodeTag::T_TransactionStmt {
+            return None;
+        }
+        let control = node as *mut pg_sys::TransactionStmt;
+        Some(match (*control).kind {
+            TRANS_STMT_BEGIN | TRANS_STMT_START if (*control).options.is_null() => Control::Begin,
+            TRANS_STMT_COMMIT if !(*control).chain => Control::Commit,
+            _ => Control::Other,
+        })
     }
 }
 
@@ -215,7 +266,9 @@ unsafe fn kind_of(node: *mut pg_sys::Node) -> std::result::Result<Kind, Refused>
                 Kind::Alone(Alone::Repeatable)
             }
             NodeTag::T_AlterSystemStmt => Kind::Alone(Alone::Repeatable),
-            NodeTag::T_AlterTableStmt if detaches_concurrently(node as *mut pg_sys::AlterTableStmt) => {
+            NodeTag::T_AlterTableStmt
+                if detaches_concurrently(node as *mut pg_sys::AlterTableStmt) =>
+            {
                 Kind::Alone(Alone::DetachPartition)
             }
             NodeTag::T_CreatedbStmt
@@ -243,7 +296,10 @@ unsafe fn kind_of(node: *mut pg_sys::Node) -> std::result::Result<Kind, Refused>
 unsafe fn copy_kind(copy: *mut pg_sys::CopyStmt) -> std::result::Result<Kind, Refused> {
     // SAFETY: copy is a CopyStmt.
     unsafe {
-        match ((*copy).filename.is_null() && !(*copy).is_program, (*copy).is_from) {
+        match (
+            (*copy).filename.is_null() && !(*copy).is_program,
+            (*copy).is_from,
+        ) {
             (true, true) => Err(Refused::CopyStdin),
             (true, false) => Err(Refused::CopyStdout),
             (false, _) => Ok(Kind::Ordinary),
@@ -325,7 +381,11 @@ unsafe fn makes_temporary(node: *mut pg_sys::Node) -> bool {
 /// The pointers of a List, or none.
 unsafe fn cells(list: *mut pg_sys::List) -> impl Iterator<Item = *mut core::ffi::c_void> {
     // SAFETY: the list is a pointer list or NULL and outlives the iterator.
-    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
+    let length = if list.is_null() {
+        0
+    } else {
+        unsafe { (*list).length }
+    };
     (0..length as usize).map(move |i| unsafe { (*(*list).elements.add(i)).ptr_value })
 }
 
@@ -378,8 +438,11 @@ unsafe fn from_range(relation: *mut pg_sys::RangeVar) -> Target {
     unsafe {
         let schema = (*relation).schemaname;
         Target {
-            schema: (!schema.is_null()).then(|| CStr::from_ptr(schema).to_string_lossy().into_owned()),
-            name: CStr::from_ptr((*relation).relname).to_string_lossy().into_owned(),
+            schema: (!schema.is_null())
+                .then(|| CStr::from_ptr(schema).to_string_lossy().into_owned()),
+            name: CStr::from_ptr((*relation).relname)
+                .to_string_lossy()
+                .into_owned(),
             partition: None,
         }
     }

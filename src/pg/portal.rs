@@ -165,7 +165,9 @@ pub(super) unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Targe
         let schema = pg_sys::get_namespace_name(namespace);
         Some(Target {
             schema: Some(CStr::from_ptr(schema).to_string_lossy().into_owned()),
-            name: CStr::from_ptr((*index).idxname).to_string_lossy().into_owned(),
+            name: CStr::from_ptr((*index).idxname)
+                .to_string_lossy()
+                .into_owned(),
             partition: None,
         })
     }
@@ -176,7 +178,11 @@ unsafe fn column_names(parameters: *mut pg_sys::List) -> std::ffi::CString {
     let mut joined: Vec<u8> = Vec::new();
     // SAFETY: a list of IndexElem nodes.
     unsafe {
-        let length = if parameters.is_null() { 0 } else { (*parameters).length as usize };
+        let length = if parameters.is_null() {
+            0
+        } else {
+            (*parameters).length as usize
+        };
         for i in 0..length {
             let element = (*(*parameters).elements.add(i)).ptr_value as *mut pg_sys::IndexElem;
             if i > 0 {

@@ -84,7 +84,8 @@ pub struct SessionSettings {
     unlisted: Vec<(String, Option<String>)>,
 }
 
-const LISTED: &str = "SELECT name, setting, source OPERATOR(pg_catalog.=) 'session' FROM pg_catalog.pg_settings
+const LISTED: &str =
+    "SELECT name, setting, source OPERATOR(pg_catalog.=) 'session' FROM pg_catalog.pg_settings
   WHERE context OPERATOR(pg_catalog.=) ANY ('{user,superuser}')";
 
 impl SessionSettings {
@@ -92,7 +93,10 @@ impl SessionSettings {
     pub fn save(also: &[String]) -> Result<SessionSettings> {
         let before = Self::listed()?;
         let mut unlisted = vec![
-            ("session_authorization".to_owned(), lookup("session_authorization")),
+            (
+                "session_authorization".to_owned(),
+                lookup("session_authorization"),
+            ),
             ("role".to_owned(), lookup("role")),
         ];
         for name in also {
@@ -107,7 +111,11 @@ impl SessionSettings {
 
     fn listed() -> Result<Vec<(String, String, bool)>> {
         spi::select(LISTED, &[], |row| {
-            Ok((row.require(1)?, row.get::<String>(2)?.unwrap_or_default(), row.require(3)?))
+            Ok((
+                row.require(1)?,
+                row.get::<String>(2)?.unwrap_or_default(),
+                row.require(3)?,
+            ))
         })
     }
 
@@ -155,7 +163,11 @@ fn set_named(name: &str, value: Option<&str>) {
     unsafe {
         pg_sys::set_config_option(
             name.as_ptr(),
-            if value.is_some() { text.as_ptr() } else { std::ptr::null() },
+            if value.is_some() {
+                text.as_ptr()
+            } else {
+                std::ptr::null()
+            },
             context,
             pg_sys::GucSource::PGC_S_SESSION,
             pg_sys::GucAction::GUC_ACTION_SET,

@@ -111,7 +111,9 @@ pub fn composite(sql: &'static str, arguments: &[Value<'_>]) -> Result<Option<An
                 return Ok(None);
             }
             let oid = table.column_type_oid(1)?.value();
-            let Some(datum) = table.get_datum_by_ordinal(1)? else { return Ok(None) };
+            let Some(datum) = table.get_datum_by_ordinal(1)? else {
+                return Ok(None);
+            };
             // SAFETY: a composite datum is passed by reference with a length header of its
             // own; SPI_datumTransfer copies it into the context outside of SPI.
             Ok(unsafe {
@@ -144,7 +146,10 @@ fn plan(
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
         return Ok(plan);
     }
-    let types: Vec<PgOid> = arguments.iter().map(|value| PgOid::from(value.oid())).collect();
+    let types: Vec<PgOid> = arguments
+        .iter()
+        .map(|value| PgOid::from(value.oid()))
+        .collect();
     let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(prepare(sql, &types)?));
     PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
     Ok(plan)

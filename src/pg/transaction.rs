@@ -122,8 +122,8 @@ pub fn advance() {
 pub fn check_deferred_constraints() {
     // SAFETY: the same as SET CONSTRAINTS ALL IMMEDIATE: a statement node without names.
     unsafe {
-        let statement =
-            pg_sys::palloc0(size_of::<pg_sys::ConstraintsSetStmt>()) as *mut pg_sys::ConstraintsSetStmt;
+        let statement = pg_sys::palloc0(size_of::<pg_sys::ConstraintsSetStmt>())
+            as *mut pg_sys::ConstraintsSetStmt;
         (*statement).type_ = pg_sys::NodeTag::T_ConstraintsSetStmt;
         (*statement).constraints = std::ptr::null_mut();
         (*statement).deferred = false;

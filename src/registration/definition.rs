@@ -17,9 +17,10 @@ use crate::pg::{error, parse, portal};
 pub fn layout_failure(failure: &LayoutError) -> Failure {
     let code = match failure {
         LayoutError::Name { .. } => Code::Name,
-        LayoutError::Text { source: TextError::Directive { source, .. }, .. }
-            if matches!(**source, DirectiveError::Sql(LexError::MetaCommand { .. })) =>
-        {
+        LayoutError::Text {
+            source: TextError::Directive { source, .. },
+            ..
+        } if matches!(**source, DirectiveError::Sql(LexError::MetaCommand { .. })) => {
             Code::Statement
         }
         _ => Code::File,
@@ -46,19 +47,38 @@ pub fn checksum(definition: &Definition) -> Result<String> {
     Checksum::of(&definition.up, definition.down.as_deref())
         .map(|sum| sum.to_string())
         .map_err(|e| {
-            let file = definition.up_path.as_deref().unwrap_or("the registered text");
+            let file = definition
+                .up_path
+                .as_deref()
+                .unwrap_or("the registered text");
             Failure::new(Code::File, format!("{file}: {e}"), e.hint())
         })
 }
 
 /// The definition's row, with its SQL parsed by the server.
-pub fn checked(project: &Project, naming: Naming, definition: &Definition, checksum: String) -> Result<NewMigration> {
+pub fn checked(
+    project: &Project,
+    naming: Naming,
+    definition: &Definition,
+    checksum: String,
+) -> Result<NewMigration> {
     let sort_key = sort_key(project, naming, &definition.name)?;
     let up_line = line(definition.up_first_line);
     let down_line = line(definition.down_first_line);
-    let up = Origin { definition, file: definition.up_path.as_deref(), line: up_line, direction: "up" };
-    let down = Origin { definition, file: definition.down_path.as_deref(), line: down_line, direction: "down" };
-    let up_transaction = up.runs_in_transaction(&definition.up, definition.directives.transaction)?;
+    let up = Origin {
+        definition,
+        file: definition.up_path.as_deref(),
+        line: up_line,
+        direction: "up",
+    };
+    let down = Origin {
+        definition,
+        file: definition.down_path.as_deref(),
+        line: down_line,
+        direction: "down",
+    };
+    let up_transaction =
+        up.runs_in_transaction(&definition.up, definition.directives.transaction)?;
     let down_transaction = match &definition.down {
         Some(text) => down.runs_in_transaction(text, definition.down_transaction)?,
         None => true,
@@ -80,7 +100,12 @@ pub fn checked(project: &Project, naming: Naming, definition: &Definition, check
 }
 
 fn attributes(definition: &Definition, up_transaction: bool, down_transaction: bool) -> Attributes {
-    let Directives { requires, pairs_with, lock_timeout_ms, .. } = definition.directives.clone();
+    let Directives {
+        requires,
+        pairs_with,
+        lock_timeout_ms,
+        ..
+    } = definition.directives.clone();
     let milliseconds = |ms: Option<u32>| ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
     Attributes {
         up_transaction,
@@ -111,7 +136,11 @@ impl Origin<'_> {
         let sql = blank_restrict_lines(text);
         let alone = error::catch(|| {
             let _memory = portal::Memory::enter();
-            Ok(parse::parse(&sql)?.needs_no_transaction())
+            let script = parse::parse(&sql)?;
+            if script.statements.is_empty() {
+                return Err(self.empty());
+            }
+            Ok(script.needs_no_transaction())
         })
         .map_err(|failure| self.placed(failure, &sql))?;
         match (directed, alone) {
@@ -119,6 +148,14 @@ impl Origin<'_> {
             (Some(directed), _) => Ok(directed),
             (None, alone) => Ok(!alone),
         }
+    }
+
+    fn empty(&self) -> Failure {
+        Failure::new(
+            Code::File,
+            format!("the {} holds no statement", self.direction),
+            "write at least one statement; SELECT 1 does nothing",
+        )
     }
 
     fn contradicted(&self) -> Failure {
@@ -134,15 +171,18 @@ impl Origin<'_> {
 
     fn placed(&self, mut failure: Failure, sql: &str) -> Failure {
         let mut place = format!("migration \"{}\", {}", self.definition.name, self.direction);
+        let mut line = failure.line();
         if let Failure::Server(error) = &mut failure {
             let position = std::mem::take(&mut error.cursor_position);
             if position > 0 && error.internal_query.is_none() {
                 let characters = usize::try_from(position - 1).unwrap_or(0);
                 let before = sql.chars().take(characters).filter(|c| *c == '\n').count();
-                let number = i32::try_from(before).unwrap_or(i32::MAX).saturating_add(self.line);
-                place.push_str(&format!(", line {number}"));
+                line = i32::try_from(before + 1).ok();
             }
             crate::engine::place::quote_position(error, position, sql);
+        }
+        if let Some(line) = line {
+            place.push_str(&format!(", line {}", line.saturating_add(self.line - 1)));
         }
         if let Some(file) = self.file {
             place.push_str(&format!(" of {file}"));

@@ -17,7 +17,8 @@ use crate::ledger::registry::{NewMigration, Registered};
 use crate::pg::client;
 use crate::pg::transaction::Mode;
 
-/// What to do with an applied migration that the set lacks and that is not ahead of it.
+/// What to do with an applied migration that came by a load, that this set lacks and that is
+/// not ahead of it. A load says nothing of what was registered by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnMissing {
     /// MG002, nothing changes.
@@ -80,11 +81,18 @@ struct Difference {
 
 /// Loads the set; everything or nothing.
 pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
-    let sources: Vec<SourceFile<'_>> =
-        load.files.iter().map(|(path, content)| SourceFile { path, content }).collect();
+    let sources: Vec<SourceFile<'_>> = load
+        .files
+        .iter()
+        .map(|(path, content)| SourceFile { path, content })
+        .collect();
     let set = read_files(&sources).map_err(|e| definition::layout_failure(&e))?;
     load.ledger.lock_project(load.project)?;
-    let naming = load.project.naming.or(set.naming_hint).unwrap_or(Naming::Natural);
+    let naming = load
+        .project
+        .naming
+        .or(set.naming_hint)
+        .unwrap_or(Naming::Natural);
     let registered = load.ledger.registered(load.project)?;
     let difference = compare(load, naming, &set.migrations, &registered)?;
     load.ledger.set_found_naming(load.project, naming)?;
@@ -93,8 +101,14 @@ pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
     Ok(changes(load, difference))
 }
 
-fn compare(load: &Load<'_>, naming: Naming, set: &[Definition], registered: &[Registered]) -> Result<Difference> {
-    let by_name: HashMap<&str, &Registered> = registered.iter().map(|r| (r.name.as_str(), r)).collect();
+fn compare(
+    load: &Load<'_>,
+    naming: Naming,
+    set: &[Definition],
+    registered: &[Registered],
+) -> Result<Difference> {
+    let by_name: HashMap<&str, &Registered> =
+        registered.iter().map(|r| (r.name.as_str(), r)).collect();
     let mut difference = Difference::default();
     let mut newest: Vec<u8> = Vec::new();
     for definition in set {
@@ -107,7 +121,8 @@ fn compare(load: &Load<'_>, naming: Naming, set: &[Definition], registered: &[Re
             }
             Some(known) if known.applied => return Err(changed_in_file(definition, known)),
             _ => {
-                let unchanged = known.filter(|known| known.checksum == sum && !has_directives(definition, known));
+                let unchanged = known
+                    .filter(|known| known.checksum == sum && !has_directives(definition, known));
                 match (known, unchanged) {
                     (_, Some(known)) => {
                         keep(&mut difference, known);
@@ -116,7 +131,9 @@ fn compare(load: &Load<'_>, naming: Naming, set: &[Definition], registered: &[Re
                     (known, None) => {
                         let new = definition::checked(load.project, naming, definition, sum)?;
                         let key = new.sort_key.clone();
-                        let same = known.is_some_and(|k| k.checksum == new.checksum && k.attributes == new.attributes);
+                        let same = known.is_some_and(|k| {
+                            k.checksum == new.checksum && k.attributes == new.attributes
+                        });
                         match (known, same) {
                             (Some(known), true) => keep(&mut difference, known),
                             (Some(_), false) => difference.replace.push(new),
@@ -129,7 +146,10 @@ fn compare(load: &Load<'_>, naming: Naming, set: &[Definition], registered: &[Re
         };
         newest = newest.max(key);
     }
-    let held: HashSet<&str> = set.iter().map(|definition| definition.name.as_str()).collect();
+    let held: HashSet<&str> = set
+        .iter()
+        .map(|definition| definition.name.as_str())
+        .collect();
     absent(load, registered, &held, &newest, &mut difference)?;
     Ok(difference)
 }
@@ -158,7 +178,10 @@ fn keep(difference: &mut Difference, known: &Registered) {
 fn changed_in_file(definition: &Definition, known: &Registered) -> Failure {
     let failure = changed(known);
     match &definition.up_path {
-        Some(path) => failure.detail(format!("file {path}; applied with checksum {}", known.checksum)),
+        Some(path) => failure.detail(format!(
+            "file {path}; applied with checksum {}",
+            known.checksum
+        )),
         None => failure,
     }
 }
@@ -170,8 +193,11 @@ fn absent(
     newest: &[u8],
     difference: &mut Difference,
 ) -> Result<()> {
-    for known in registered.iter().filter(|known| !held.contains(known.name.as_str())) {
-        match known.applied {
+    for known in registered
+        .iter()
+        .filter(|known| !held.contains(known.name.as_str()))
+    {
+        match known.applied && known.loaded {
             true if known.sort_key.as_slice() > newest => difference.ahead.push(known.name.clone()),
             true => difference.missing.push(known.name.clone()),
             false if load.prune && known.loaded && !known.unfinished => {
@@ -224,7 +250,11 @@ fn apply(load: &Load<'_>, difference: &Difference) -> Result<()> {
 fn revert(load: &Load<'_>, missing: &[String]) -> Result<()> {
     let steps = u32::try_from(missing.len()).unwrap_or(u32::MAX);
     let request = Request::Down { steps };
-    let newest = load.ledger.gather(load.project, &request, load.project.ordering)?.facts.applied;
+    let newest = load
+        .ledger
+        .gather(load.project, &request, load.project.ordering)?
+        .facts
+        .applied;
     if let Some(other) = newest.iter().find(|entry| !missing.contains(&entry.name)) {
         return Err(Failure::new(
             Code::Missing,
@@ -256,12 +286,18 @@ fn tell(difference: &Difference) {
         (difference.prune.len(), "pruned"),
         (difference.unchanged, "unchanged"),
     ];
-    let words: Vec<String> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
     client::notice(words.join(", "));
     if !difference.ahead.is_empty() {
         client::notice_with_hint(
-            format!("ahead of this set and kept: {}", difference.ahead.join(", ")),
+            format!(
+                "ahead of this set and kept: {}",
+                difference.ahead.join(", ")
+            ),
             "another instance of the application is newer; nothing is wrong in a rolling deployment",
         );
     }
@@ -270,17 +306,33 @@ fn tell(difference: &Difference) {
 fn changes(load: &Load<'_>, difference: Difference) -> Vec<Change> {
     let mut out = Vec::new();
     let mut add = |names: Vec<String>, action: &'static str, detail: Option<&str>| {
-        out.extend(names.into_iter().map(|name| Change { name, action, detail: detail.map(str::to_owned) }));
+        out.extend(names.into_iter().map(|name| Change {
+            name,
+            action,
+            detail: detail.map(str::to_owned),
+        }));
     };
     let names = |new: Vec<NewMigration>| new.into_iter().map(|new| new.name).collect::<Vec<_>>();
     add(names(difference.add), "added", None);
-    add(names(difference.replace), "replaced", Some("it was pending with another definition"));
-    add(difference.prune, "pruned", Some("it was pending and is not in this set"));
+    add(
+        names(difference.replace),
+        "replaced",
+        Some("it was pending with another definition"),
+    );
+    add(
+        difference.prune,
+        "pruned",
+        Some("it was pending and is not in this set"),
+    );
     let (action, detail) = match load.on_missing {
         OnMissing::Revert => ("reverted", "it is not in this set"),
         _ => ("missing", "it is applied and not in this set"),
     };
     add(difference.missing, action, Some(detail));
-    add(difference.ahead, "ahead", Some("it is applied and newer than this set"));
+    add(
+        difference.ahead,
+        "ahead",
+        Some("it is applied and newer than this set"),
+    );
     out
 }

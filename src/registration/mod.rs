@@ -4,5 +4,5 @@ mod definition;
 mod load;
 mod register;
 
-pub use load::{Change, Load, OnMissing, load};
+pub use load::{Change, Load, load};
 pub use register::{register, rename, unregister};

@@ -10,9 +10,17 @@ use crate::ledger::project::Project;
 use crate::ledger::registry::Registered;
 
 /// Registers a text. The same checksum again changes nothing.
-pub fn register(ledger: &Ledger, project: &Project, name: &str, up: &str, down: Option<&str>, replace: bool) -> Result<()> {
+pub fn register(
+    ledger: &Ledger,
+    project: &Project,
+    name: &str,
+    up: &str,
+    down: Option<&str>,
+    replace: bool,
+) -> Result<()> {
     let naming = project.naming.unwrap_or_else(|| Naming::detect([name]));
-    let definition = Definition::from_text(name, up, down).map_err(|e| definition::layout_failure(&e))?;
+    let definition =
+        Definition::from_text(name, up, down).map_err(|e| definition::layout_failure(&e))?;
     let sum = checksum(&definition)?;
     let new = definition::checked(project, naming, &definition, sum)?;
     match ledger.lock_registered(project, name)? {
@@ -20,7 +28,12 @@ pub fn register(ledger: &Ledger, project: &Project, name: &str, up: &str, down: 
             ledger.set_found_naming(project, naming)?;
             ledger.add_migrations(project, &[new], false)
         }
-        Some(old) if old.checksum == new.checksum && (old.applied || old.attributes == new.attributes) => Ok(()),
+        Some(old)
+            if old.checksum == new.checksum
+                && (old.applied || old.attributes == new.attributes) =>
+        {
+            Ok(())
+        }
         Some(old) if old.applied => Err(changed(&old)),
         Some(_) if replace => ledger.replace_migrations(project, &[new], false),
         Some(_) => Err(Failure::new(

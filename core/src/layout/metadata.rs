@@ -21,7 +21,7 @@ pub(super) fn run_in_transaction(toml: &str) -> Result<Option<bool>, TextError> 
         None => Ok(None),
         Some(toml::Value::Boolean(value)) => Ok(Some(*value)),
         Some(other) => Err(TextError::Metadata {
-            message: format!("\"{KEY}\" cannot be a {}", other.type_str()),
+            message: format!("\"{KEY}\" must be true or false, not {}", other.type_str()),
             line: toml.find(KEY).map_or(1, |offset| line_of(toml, offset)),
         }),
     }

@@ -107,7 +107,7 @@ impl Obstacle {
 
 fn rename_hint(late: &str, newest: &str, verb: &str, end: &str) -> String {
     format!(
-        "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({late}, '...'{end}); or loosen the policy for this call: CALL belay.{verb}(ordering => 'permissive', reason => '...'{end})"
+        "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({late}, <new name>{end}); or loosen the policy for this call: CALL belay.{verb}(ordering => 'permissive', reason => '...'{end})"
     )
 }
 

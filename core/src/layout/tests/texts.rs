@@ -167,7 +167,7 @@ fn metadata_is_read_or_refused() {
     let error = read("\nrun_in_transaction = 'no'").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "file \"a/metadata.toml\", line 2: \"run_in_transaction\" cannot be a string"
+        "file \"a/metadata.toml\", line 2: \"run_in_transaction\" must be true or false, not string"
     );
     assert_eq!(read("\n\nx =").unwrap_err().line(), Some(3));
 }
