@@ -207,7 +207,7 @@ BAD_SETS = {
     ),
     "metadata of another type": (
         {"2/up.sql": "SELECT 1", "2/metadata.toml": "\nrun_in_transaction = 'no'"},
-        "MG009", 'file "2/metadata.toml", line 2: "run_in_transaction" cannot be a string', "write run_in_transaction = false, or true",
+        "MG009", 'file "2/metadata.toml", line 2: "run_in_transaction" must be true or false, not string', "write run_in_transaction = false, or true",
     ),
     "a meta-command": (
         {"2.sql": "SELECT 1;\n\\i other.sql\n"}, "MG010", 'file "2.sql", line 2: psql meta-command "\\i other.sql"', PSQL_HINT,
@@ -734,6 +734,7 @@ GIVEN = {
     "old": "'migration1'",
     "new": "'migration2'",
     "target": "'migration1'",
+    "state": "'pending'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a

@@ -71,7 +71,7 @@ def names(*numbers: int):
 
 LATE = re.escape('migration "migration2" sorts before "migration3", which is applied already')
 LATE_HINT = (
-    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', '...'); "
+    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', <new name>); "
     "or loosen the policy for this call: CALL belay.migrate_up(ordering => 'permissive', reason => '...')"
 )
 
