@@ -78,8 +78,6 @@ FAILING = {
 }
 
 #: Belay re-raises these after a handler has run; the copy it keeps is the handler's.
-RAISED_AGAIN = {"an exception raised again after another was caught", "an exception raised again after a notice"}
-
 
 def register(db: Database, up: str, down: str | None = None, name: str = "0001_a", replace: bool = False) -> None:
     db.execute("SELECT belay.migrate_register(%s, %s, %s, replace => %s)", [name, up, down, replace])
@@ -116,14 +114,7 @@ def behind_caret(query: str | None, position: str | None) -> str | None:
     return None if query is None or position is None else query[int(position) - 1 :][:12]
 
 
-def marked(title: str):
-    marks = []
-    if title in RAISED_AGAIN:
-        marks.append(pytest.mark.xfail(strict=True, reason="RAISE without arguments does not pass the error context callback"))
-    return pytest.param(FAILING[title], id=title, marks=marks)
-
-
-@pytest.mark.parametrize("sql", [marked(title) for title in FAILING])
+@pytest.mark.parametrize("sql", FAILING.values(), ids=FAILING)
 def test_an_error_tells_what_the_server_tells_without_belay(db, sql):
     db.execute(SETUP)
     expected = told_by_server(db, sql)
@@ -226,8 +217,6 @@ NEEDS_NO_TRANSACTION = {
     "DO that commits": ("DO $$ BEGIN COMMIT; END $$", "2D000"),
 }
 
-REINDEX_STUCK = pytest.mark.xfail(strict=True, reason="REINDEX TABLE of a partitioned table never runs at top level")
-
 COMMITTING = """
     CREATE TABLE parts (id int) PARTITION BY RANGE (id);
     CREATE INDEX ON parts (id);
@@ -240,7 +229,7 @@ COMMITTING = """
 @pytest.mark.parametrize(
     "sql, sqlstate",
     [
-        pytest.param(*case, id=title, marks=[REINDEX_STUCK] if title.startswith("REINDEX") else [])
+        pytest.param(*case, id=title)
         for title, case in NEEDS_NO_TRANSACTION.items()
     ],
 )

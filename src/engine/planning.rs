@@ -6,7 +6,7 @@ use belay_core::plan::{self, Direction, Obstacle, Plan, PlanError, PlannedStep, 
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::facts::Gathered;
-use crate::ledger::project::Project;
+use crate::ledger::project::{DEFAULT, Project};
 use crate::pg::identity;
 
 /// A plan with the facts it was made from.
@@ -116,10 +116,13 @@ pub fn refuse_unfinished(planned: &Planned, project: &Project) -> Result<()> {
             "migration \"{}\" began to go {} and has not finished; statement {} is next",
             unfinished.name, unfinished.direction, unfinished.next_statement
         ),
-        format!(
-            "finish it: CALL belay.{verb}(project => {})",
-            pgrx::spi::quote_literal(&project.name)
-        ),
+        match project.name.as_str() {
+            DEFAULT => format!("finish it: CALL belay.{verb}()"),
+            name => format!(
+                "finish it: CALL belay.{verb}(project => {})",
+                pgrx::spi::quote_literal(name)
+            ),
+        },
     ))
 }
 

@@ -15,7 +15,7 @@ use super::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::guc;
 use crate::ledger::unfinished::Progress;
-use crate::pg::parse::{self, Alone, Kind, Script};
+use crate::pg::parse::{Alone, Kind, Script};
 use crate::pg::settings::{self, SessionSettings};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, identity, portal};
@@ -43,7 +43,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
             return Err(failure);
         }
     };
-    let saved = SessionSettings::save(&parse::setting_names(&script))?;
+    let saved = SessionSettings::save()?;
     let who = identity::identity();
     let stepwise = Stepwise {
         surroundings: Surroundings::new(run.project, mode),

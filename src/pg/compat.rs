@@ -22,6 +22,38 @@ pub unsafe fn portal_run(
     }
 }
 
+/// The names of all settings, with the custom ones that pg_settings leaves out.
+/// get_guc_variables gained its argument in 16.
+pub fn setting_names() -> Vec<String> {
+    use std::ffi::{CStr, c_char};
+    unsafe extern "C-unwind" {
+        #[cfg(not(feature = "pg15"))]
+        fn get_guc_variables(count: *mut i32) -> *mut *mut *const c_char;
+        #[cfg(feature = "pg15")]
+        fn get_guc_variables() -> *mut *mut *const c_char;
+        #[cfg(feature = "pg15")]
+        fn GetNumConfigOptions() -> i32;
+    }
+    // SAFETY: an array of pointers to config_generic, whose first member is the name; the
+    // names belong to the server and are copied at once.
+    unsafe {
+        #[cfg(not(feature = "pg15"))]
+        let (variables, count) = {
+            let mut count = 0;
+            (get_guc_variables(&mut count), count)
+        };
+        #[cfg(feature = "pg15")]
+        let (variables, count) = (get_guc_variables(), GetNumConfigOptions());
+        (0..usize::try_from(count).unwrap_or(0))
+            .map(|i| {
+                CStr::from_ptr(**variables.add(i))
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
+    }
+}
+
 /// LockHeldByMe gained `orstronger` in 17.
 ///
 /// # Safety

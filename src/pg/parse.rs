@@ -476,17 +476,3 @@ unsafe fn from_range(relation: *mut pg_sys::RangeVar) -> Target {
         }
     }
 }
-
-/// The names that the SET and RESET statements of a script set.
-pub fn setting_names(script: &Script) -> Vec<String> {
-    let settings = script.statements.iter().filter(|s| s.kind == Kind::Setting);
-    settings
-        .filter_map(|statement| {
-            // SAFETY: the kind says that the node is a VariableSetStmt; its name may be NULL.
-            unsafe {
-                let name = (*((*statement.raw).stmt as *mut pg_sys::VariableSetStmt)).name;
-                (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
-            }
-        })
-        .collect()
-}

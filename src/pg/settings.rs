@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
-use super::spi;
+use super::{compat, spi};
 use crate::error::Result;
 
 /// A nest level of settings; what is set above it is undone when it closes.
@@ -90,24 +90,29 @@ const LISTED: &str =
     AND name OPERATOR(pg_catalog.<>) ALL ('{transaction_read_only,transaction_isolation,transaction_deferrable}')";
 
 impl SessionSettings {
-    /// Reads them; `also` are names the migration sets.
-    pub fn save(also: &[String]) -> Result<SessionSettings> {
+    /// Reads them.
+    pub fn save() -> Result<SessionSettings> {
         let before = Self::listed()?;
-        let mut unlisted = vec![
-            (
-                "session_authorization".to_owned(),
-                lookup("session_authorization"),
-            ),
-            ("role".to_owned(), lookup("role")),
-        ];
-        for name in also {
-            if !before.iter().any(|(listed, ..)| listed == name)
-                && !unlisted.iter().any(|(known, _)| known == name)
-            {
-                unlisted.push((name.clone(), lookup(name)));
-            }
-        }
+        let unlisted = Self::unlisted_names(&before)
+            .into_iter()
+            .map(|name| {
+                let value = lookup(&name);
+                (name, value)
+            })
+            .collect();
         Ok(SessionSettings { before, unlisted })
+    }
+
+    /// Who the session is, and the custom settings that pg_settings leaves out.
+    fn unlisted_names(listed: &[(String, String, bool)]) -> Vec<String> {
+        let custom = compat::setting_names()
+            .into_iter()
+            .filter(|name| name.contains('.') && !listed.iter().any(|(known, ..)| known == name));
+        ["session_authorization", "role"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(custom)
+            .collect()
     }
 
     fn listed() -> Result<Vec<(String, String, bool)>> {
@@ -127,13 +132,19 @@ impl SessionSettings {
                 set_named(name, value.as_deref());
             }
         }
+        for name in Self::unlisted_names(&self.before) {
+            let known = self.unlisted.iter().any(|(before, _)| *before == name);
+            if !known && lookup(&name).is_some_and(|value| !value.is_empty()) {
+                set_named(&name, None);
+            }
+        }
         for (name, now, _) in Self::listed()? {
             let Some((_, before, was_set)) = self.before.iter().find(|(n, ..)| *n == name) else {
                 continue;
             };
             if *before != now {
                 set_named(&name, was_set.then_some(before.as_str()));
-                if lookup(&name).is_none_or(|value| value != *before) {
+                if lookup(&name).is_none_or(|value| !value.eq_ignore_ascii_case(before)) {
                     set_named(&name, Some(before));
                 }
             }
