@@ -216,10 +216,19 @@ CREATE TABLE belay.step_error (
     context    text,
     statement  integer,
     line       integer,
+    query      text,
+    "position" integer,
+    schema_name text,
+    table_name text,
+    column_name text,
+    datatype_name text,
+    constraint_name text,
     CONSTRAINT step_error_pkey PRIMARY KEY (step_id),
     CONSTRAINT step_error_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id)
 );
 COMMENT ON TABLE belay.step_error IS 'What a failed step said. Private: messages and details may hold data.';
+COMMENT ON COLUMN belay.step_error.query IS 'The SQL around the position.';
+COMMENT ON COLUMN belay.step_error.position IS 'The character of query, from 1, that the error points at.';
 COMMENT ON COLUMN belay.step_error.line IS 'Line of the file, or of the registered text, at which the statement begins, from 1.';
 
 CREATE TABLE belay.applied (

@@ -26,7 +26,7 @@ fn load(
     prune: Option<bool>,
     project: Option<&str>,
 ) -> Result<Vec<Change>> {
-    let ledger = Ledger::open()?;
+    let ledger = Ledger::open_to_write()?;
     let on_missing = word(on_missing, "on_missing", "'error', 'allow' or 'revert'")?;
     let on_missing = required(on_missing, "on_missing")?;
     let prune = required(prune, "prune")?;

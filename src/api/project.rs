@@ -63,7 +63,7 @@ fn project_create(
     owner: Option<&str>,
 ) -> Option<AnyElement> {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let name = required(name, "name")?;
         refuse_bad_name(name)?;
         let settings = Given {
@@ -106,7 +106,7 @@ fn project_alter(
     owner: Option<&str>,
 ) -> Option<AnyElement> {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let project = ledger.project(required(name, "name")?)?;
         project.refuse_strangers("alter it")?;
         let settings = Given {

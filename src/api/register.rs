@@ -26,7 +26,7 @@ fn migrate_register(
     project: Option<&str>,
 ) -> Option<AnyElement> {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let (name, up) = (required(name, "name")?, required(up, "up")?);
         let (replace, project) = (required(replace, "replace")?, required(project, "project")?);
         let project = ledger.project_for_registration(project)?;
@@ -40,7 +40,7 @@ fn migrate_register(
 #[pg_extern(sql = false)]
 fn migrate_unregister(name: Option<&str>, project: Option<&str>) {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let project = ledger.project(required(project, "project")?)?;
         registration::unregister(&ledger, &project, required(name, "name")?)
     });
@@ -53,7 +53,7 @@ fn migrate_rename(
     project: Option<&str>,
 ) -> Option<AnyElement> {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let (old, new) = (required(old, "old")?, required(new, "new")?);
         let project = ledger.project(required(project, "project")?)?;
         ledger.lock_project(&project)?;
@@ -80,7 +80,7 @@ fn migrate_mark(
     project: Option<&str>,
 ) {
     entry(|| {
-        let ledger = Ledger::open()?;
+        let ledger = Ledger::open_to_write()?;
         let (name, state) = (required(name, "name")?, required(state, "state")?);
         let state = required(
             word(Some(state), "state", "'applied' or 'pending'")?,

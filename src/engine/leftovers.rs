@@ -49,26 +49,32 @@ impl Finding {
     }
 }
 
-/// The intent of a statement, as belay.unfinished.leaves keeps it.
-pub fn describe(statement: &Statement) -> JsonValue {
+/// The intent of a statement, as belay.unfinished.leaves keeps it: what it acts on, and
+/// whether that was there before.
+pub fn describe(statement: &Statement) -> Result<JsonValue> {
     let kind = match statement.kind {
         Kind::Alone(Alone::CreateIndex) => "create index",
         Kind::Alone(Alone::DropIndex) => "drop index",
         Kind::Alone(Alone::Reindex) => "reindex",
         Kind::Alone(Alone::DetachPartition) => "detach partition",
-        Kind::Alone(Alone::Repeatable) => "repeatable",
+        Kind::Alone(Alone::Repeatable) | Kind::MayCommit { repeatable: true } => "repeatable",
         _ => "unknowable",
     };
-    match parse::target(statement) {
-        None => json!({ "kind": kind }),
-        Some(target) => json!({
-            "kind": kind,
-            "schema": target.schema,
-            "name": target.name,
-            "partition_schema": target.partition.as_ref().and_then(|(schema, _)| schema.clone()),
-            "partition": target.partition.map(|(_, name)| name),
-        }),
-    }
+    let Some(target) = parse::target(statement) else {
+        return Ok(json!({ "kind": kind }));
+    };
+    let there = match &target.partition {
+        Some((schema, name)) => leftover::find_parent(schema.as_deref(), name)?.is_some(),
+        None => leftover::find_relation(target.schema.as_deref(), &target.name)?.is_some(),
+    };
+    Ok(json!({
+        "kind": kind,
+        "schema": target.schema,
+        "name": target.name,
+        "partition_schema": target.partition.as_ref().and_then(|(schema, _)| schema.clone()),
+        "partition": target.partition.map(|(_, name)| name),
+        "there": there,
+    }))
 }
 
 /// Looks up what became of the statement that had begun.
@@ -81,19 +87,31 @@ pub fn examine(leaves: Option<&JsonValue>, migration: &str, statement: i32) -> R
             _ => Ok(Finding::Repeat),
         };
     };
-    match text("kind") {
-        Some("create index") => created_index(schema, name),
-        Some("drop index") => Ok(match leftover::find_relation(schema, name)? {
+    let says =
+        |key: &str| leaves.and_then(|l| l.get(key)).and_then(JsonValue::as_bool) == Some(true);
+    // What was there before is not the statement's; what was missing before cannot be taken away.
+    let (failed, there) = (says("failed"), says("there"));
+    let finding = match text("kind") {
+        Some("create index") if there => Finding::Repeat,
+        Some("create index") => created_index(schema, name)?,
+        Some("drop index") if !there => Finding::Repeat,
+        Some("drop index") => match leftover::find_relation(schema, name)? {
             None => Finding::Done(format!("index \"{name}\" has gone already")),
             Some(_) => Finding::Repeat,
-        }),
-        Some("reindex") => reindexed(schema, name),
+        },
+        Some("reindex") => reindexed(schema, name)?,
+        Some("detach partition") if !there => Finding::Repeat,
         Some("detach partition") => detached(
             text("partition_schema"),
             text("partition").unwrap_or_default(),
-        ),
-        _ => Ok(Finding::Repeat),
-    }
+        )?,
+        _ => Finding::Repeat,
+    };
+    // A statement that raised an error has not ended well, whatever the catalog looks like.
+    Ok(match finding {
+        Finding::Done(_) if failed => Finding::Repeat,
+        finding => finding,
+    })
 }
 
 fn unknown(migration: &str, statement: i32) -> Failure {

@@ -55,7 +55,7 @@ pub struct Mark<'a> {
 
 /// Writes it down, in the caller's transaction.
 pub fn mark(mark: &Mark<'_>) -> Result<()> {
-    transaction::refuse_read_only()?;
+    transaction::refuse_read_only(Mode::Caller)?;
     if !lock::try_lock(mark.project.id, Scope::Transaction) {
         let holder = mark.ledger.lock_holder(mark.project)?;
         return Err(contention::busy(mark.project, holder.as_ref(), None));

@@ -48,10 +48,10 @@ fn record(run: &Run<'_>, steps: &[StepRun<'_>], failure: Failure) -> Result<Fail
     run::record_failure(last, &failure)?;
     run::finish(run, "failed", Tally::default())?;
     if !before.is_empty() {
-        client::notice(format!(
-            "{} migrations of this run were rolled back with it",
-            before.len()
-        ));
+        client::notice(match before.len() {
+            1 => "the migration before it was rolled back with it".to_owned(),
+            n => format!("the {n} migrations before it were rolled back with it"),
+        });
     }
     Ok(failure)
 }

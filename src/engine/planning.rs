@@ -101,6 +101,28 @@ pub fn refuse_obstacles(plan: &Plan, project: &Project) -> Result<()> {
     Err(failure)
 }
 
+/// Refuses to say that nothing is left to do while a migration has begun and not ended.
+pub fn refuse_unfinished(planned: &Planned, project: &Project) -> Result<()> {
+    let Some(unfinished) = &planned.gathered.facts.unfinished else {
+        return Ok(());
+    };
+    let verb = match unfinished.direction {
+        Direction::Up => "migrate_up",
+        Direction::Down => "migrate_down",
+    };
+    Err(Failure::new(
+        Code::Unfinished,
+        format!(
+            "migration \"{}\" began to go {} and has not finished; statement {} is next",
+            unfinished.name, unfinished.direction, unfinished.next_statement
+        ),
+        format!(
+            "finish it: CALL belay.{verb}(project => {})",
+            pgrx::spi::quote_literal(&project.name)
+        ),
+    ))
+}
+
 /// Refuses to run, with the caller's rights, what was registered by a role without them.
 pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) -> Result<()> {
     let caller = identity::current_role();

@@ -80,7 +80,7 @@ pub struct Run<'a> {
 pub fn run(call: &Call) -> Result<()> {
     let _active = Active::enter()?;
     let ledger = Ledger::open()?;
-    transaction::refuse_read_only()?;
+    transaction::refuse_read_only(call.mode)?;
     if call.project == project::DEFAULT && ledger.find_project(&call.project)?.is_none() {
         client::notice(
             "nothing is registered; belay.migrate_register() or belay.migrate_load() begins",
@@ -99,13 +99,14 @@ pub fn run(call: &Call) -> Result<()> {
     timeout::disarm_statement_timeout();
     let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
     let planned = planning::make(&ledger, &project, &call.request, ordering)?;
-    if planned.plan.steps.is_empty() {
+    if planned.plan.steps.is_empty() && planned.gathered.facts.unfinished.is_none() {
         return nothing_to_do(&ledger, &project, &planned);
     }
     contention::take(&ledger, &project, call)?;
-    let guard = MemberGuard::new(&ledger.installed);
-    let result = error::catch(|| under_lock(&ledger, &project, call, ordering));
-    drop(guard);
+    let result = error::catch(|| {
+        let _guard = MemberGuard::new(&ledger.installed)?;
+        under_lock(&ledger, &project, call, ordering)
+    });
     if result.is_err() && call.mode == Mode::TopLevel {
         transaction::restart();
     }
@@ -138,6 +139,7 @@ fn under_lock(
     }
     let planned = planning::make(ledger, project, &call.request, ordering)?;
     if planned.plan.steps.is_empty() {
+        planning::refuse_unfinished(&planned, project)?;
         return nothing_to_do(ledger, project, &planned);
     }
     planning::refuse_obstacles(&planned.plan, project)?;

@@ -9,7 +9,7 @@ use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::pg::parse::Script;
 use crate::pg::transaction::Mode;
-use crate::pg::{client, portal, settings, timeout};
+use crate::pg::{client, extension, portal, settings, timeout};
 
 /// What the statements of a migration run under.
 pub struct Surroundings<'a> {
@@ -51,6 +51,7 @@ impl<'a> Surroundings<'a> {
         portal::run(script, statement, top_level)?;
         timeout::disarm_statement_timeout();
         client::check_interrupts();
+        extension::refuse_altered_ledger()?;
         contention::keep(self.project, self.mode)
     }
 

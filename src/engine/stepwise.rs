@@ -53,8 +53,10 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
-    saved.restore()?;
-    let result = result.and_then(|()| this.refuse_changed_identity(who));
+    let restored = transaction::attempt(mode, || saved.restore());
+    let result = result
+        .and(restored)
+        .and_then(|()| this.refuse_changed_identity(who));
     match result {
         Ok(()) => {
             run::told(step, began);
@@ -159,7 +161,7 @@ impl Stepwise<'_> {
             Some(progress) => self.resume(progress)?,
             None => 0,
         };
-        if self.script.statements.is_empty() || first >= self.script.statements.len() {
+        if self.script.statements.is_empty() {
             return self.in_transaction(|| self.end());
         }
         for index in first..self.script.statements.len() {
@@ -216,18 +218,18 @@ impl Stepwise<'_> {
         self.this.progress.at.set(Some((index, statement.start)));
         let by_itself = match (&statement.kind, self.this.mode) {
             (Kind::Alone(_), _) => true,
-            (Kind::MayCommit, mode) => mode == Mode::TopLevel,
+            (Kind::MayCommit { .. }, mode) => mode == Mode::TopLevel,
             _ => false,
         };
         if !by_itself {
             return self.in_transaction(|| {
                 self.surroundings.run_one(self.script, index, false)?;
-                transaction::check_deferred_constraints();
+                transaction::check_deferred_constraints(self.this.mode);
                 self.note_done(index)
             });
         }
         self.in_transaction(|| {
-            let leaves = leftovers::describe(statement);
+            let leaves = leftovers::describe(statement)?;
             self.this
                 .ledger
                 .note_intent(self.this.step.entry.id, Some(leaves))
@@ -299,7 +301,7 @@ impl Stepwise<'_> {
     fn record(&self, failure: Failure) -> Result<Failure> {
         let mut failure = self.this.marked(failure, false);
         let place = self.this.place();
-        let known_to_have_failed = place
+        let repeatable = place
             .statement
             .and_then(|n| {
                 self.script
@@ -309,11 +311,12 @@ impl Stepwise<'_> {
             .is_some_and(|s| {
                 matches!(
                     s.kind,
-                    Kind::MayCommit | Kind::Alone(Alone::Unknowable | Alone::Repeatable)
+                    Kind::MayCommit { .. } | Kind::Alone(Alone::Unknowable | Alone::Repeatable)
                 )
             });
-        if known_to_have_failed {
-            self.this.ledger.forget_intent(self.this.step.entry.id)?;
+        match repeatable {
+            true => self.this.ledger.forget_intent(self.this.step.entry.id)?,
+            false => self.this.ledger.note_failed(self.this.step.entry.id)?,
         }
         failure
             .add_hint("the statements before it are committed; the next run resumes at this one");

@@ -146,7 +146,7 @@ impl<'a> StepRun<'a> {
         let level = settings::open_level();
         statements::apply_settings(self.project, text);
         Surroundings::new(self.project, self.mode).run_all(&script, &self.progress.at)?;
-        transaction::check_deferred_constraints();
+        transaction::check_deferred_constraints(self.mode);
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
         let attempt = self.attempt(text);

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::pg::extension::{self, Installed};
 use crate::pg::identity;
 use crate::pg::spi::{self, Row, Value};
+use crate::pg::transaction::{self, Mode};
 
 /// The ledger of this database: proof that the extension is there and as old as the library.
 #[derive(Debug, Clone)]
@@ -29,6 +30,12 @@ impl Ledger {
         Ok(Ledger {
             installed: extension::installed()?,
         })
+    }
+
+    /// Finds it for writing: a standby and a read-only transaction are refused first.
+    pub fn open_to_write() -> Result<Ledger> {
+        transaction::refuse_read_only(Mode::Caller)?;
+        Ledger::open()
     }
 
     fn select<T>(

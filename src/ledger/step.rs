@@ -6,7 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::Ledger;
 use super::project::Project;
 use super::registry::Text;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, ServerError};
 use crate::pg::spi::bind;
 use crate::pg::{client, identity};
 
@@ -202,9 +202,15 @@ impl Ledger {
     }
 
     fn record_error(&self, step: i64, place: Place, failure: &Failure) -> Result<()> {
-        const SQL: &str = "INSERT INTO belay.step_error (step_id, sqlstate, message, detail, hint, context, statement, line)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        const SQL: &str = "INSERT INTO belay.step_error (step_id, sqlstate, message, detail, hint, context, statement, line,
+                      query, position, schema_name, table_name, column_name, datatype_name, constraint_name)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
         let said = failure.said();
+        let server = match failure {
+            Failure::Server(error) => Some(error),
+            Failure::Own(_) => None,
+        };
+        let field = |field: fn(&ServerError) -> Option<&str>| bind(server.and_then(|e| field(e)));
         self.execute(
             SQL,
             &[
@@ -216,6 +222,17 @@ impl Ledger {
                 bind(said.context),
                 bind(place.statement),
                 bind(place.line),
+                field(|e| e.internal_query.as_deref()),
+                bind(
+                    server
+                        .map(|e| e.internal_position)
+                        .filter(|position| *position > 0),
+                ),
+                field(|e| e.schema.as_deref()),
+                field(|e| e.table.as_deref()),
+                field(|e| e.column.as_deref()),
+                field(|e| e.datatype.as_deref()),
+                field(|e| e.constraint.as_deref()),
             ],
         )?;
         Ok(())

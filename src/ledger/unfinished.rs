@@ -76,6 +76,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// The statement that was begun has raised an error; what it left is looked up on resume.
+    pub fn note_failed(&self, migration: i64) -> Result<()> {
+        const SQL: &str = "UPDATE belay.unfinished SET leaves = leaves || '{\"failed\": true}'
+              WHERE migration_id = $1 AND started";
+        self.execute(SQL, &[bind(migration)])?;
+        Ok(())
+    }
+
     /// An operator says which statements have run.
     pub fn set_progress(&self, migration: i64, done: &[String]) -> Result<()> {
         const SQL: &str =

@@ -5,7 +5,8 @@
 //! callback copies the error before the server jumps, and [`throw`] raises it
 //! unchanged. Not guaranteed: a fatal error ends the session and never comes here.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::AssertUnwindSafe;
 
@@ -27,10 +28,14 @@ mod raw {
     }
 }
 
+/// How many errors are remembered: one that is raised again after others were caught inside
+/// its handler (a bare RAISE of PL/pgSQL) runs no callback of ours and is found among them.
+const REMEMBERED: usize = 8;
+
 thread_local! {
-    /// The newest error of this session, in a memory context of its own, which is
-    /// reset before each copy: many caught errors in one run must not pile up.
-    static CAUGHT: Cell<*mut pg_sys::ErrorData> = const { Cell::new(std::ptr::null_mut()) };
+    /// The newest errors of this session, oldest first.
+    static CAUGHT: RefCell<VecDeque<ServerError>> = const { RefCell::new(VecDeque::new()) };
+    /// Where an error is copied to; reset after each copy: many caught errors must not pile up.
     static CONTEXT: Cell<pg_sys::MemoryContext> = const { Cell::new(std::ptr::null_mut()) };
 }
 
@@ -40,17 +45,24 @@ unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
     // copies; the context lives as long as the session.
     unsafe {
         let context = CONTEXT.get();
-        pg_sys::MemoryContextReset(context);
         let before = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = context;
         let copy = raw::CopyErrorData();
         pg_sys::CurrentMemoryContext = before;
-        CAUGHT.set(if (*copy).elevel >= ERROR {
-            copy
-        } else {
-            std::ptr::null_mut()
-        });
+        if (*copy).elevel >= ERROR {
+            remember(plain(&*copy));
+        }
+        pg_sys::MemoryContextReset(context);
     }
+}
+
+fn remember(error: ServerError) {
+    CAUGHT.with_borrow_mut(|caught| {
+        if caught.len() == REMEMBERED {
+            caught.pop_front();
+        }
+        caught.push_back(error);
+    });
 }
 
 /// Runs `body`; an error of the server, or a panic, comes back as a value.
@@ -78,7 +90,7 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     };
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, frame.previous) };
     unsafe { pg_sys::error_context_stack = &mut frame };
-    CAUGHT.set(std::ptr::null_mut());
+    CAUGHT.with_borrow_mut(VecDeque::clear);
 
     let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
         .catch_others(|cause| Err(Box::new(cause)))
@@ -94,23 +106,30 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
     }
     match result {
         Ok(value) => value,
-        Err(cause) => Err(Failure::Server(Box::new(match (&*cause, take_caught()) {
-            (CaughtError::PostgresError(_), Some(error)) => error,
-            _ => from_caught(&cause),
-        }))),
+        Err(cause) => Err(Failure::Server(Box::new(whole(from_caught(&cause))))),
     }
 }
 
-/// The copied error as plain values; `None` when the failure was a panic of our own.
-fn take_caught() -> Option<ServerError> {
-    let error = CAUGHT.replace(std::ptr::null_mut());
-    if error.is_null() {
-        return None;
-    }
-    // SAFETY: the copy lives in our context until the next message is copied.
+/// The remembered error that pgrx's report is about; the report itself when there is none,
+/// as for a panic of our own.
+fn whole(report: ServerError) -> ServerError {
+    CAUGHT.with_borrow_mut(|caught| {
+        let found = caught.iter().rposition(|error| {
+            error.message == report.message
+                && error.detail == report.detail
+                && error.hint == report.hint
+        });
+        let error = found.and_then(|index| caught.remove(index));
+        caught.clear();
+        error.unwrap_or(report)
+    })
+}
+
+/// An error as plain values.
+unsafe fn plain(e: &pg_sys::ErrorData) -> ServerError {
+    // SAFETY: an ErrorData of the server, whose strings end with NUL or are NULL.
     unsafe {
-        let e = &*error;
-        Some(ServerError {
+        ServerError {
             sqlerrcode: e.sqlerrcode,
             message: text(e.message).unwrap_or_default(),
             detail: text(e.detail),
@@ -125,7 +144,7 @@ fn take_caught() -> Option<ServerError> {
             cursor_position: e.cursorpos,
             internal_position: e.internalpos,
             internal_query: text(e.internalquery),
-        })
+        }
     }
 }
 

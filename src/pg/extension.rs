@@ -52,8 +52,15 @@ pub fn installed() -> Result<Installed> {
     Ok(Installed { owner, oid, schema })
 }
 
+/// What a run guards.
+struct Guarded {
+    belay: Installed,
+    /// The ledger's tables.
+    tables: Vec<pg_sys::Oid>,
+}
+
 thread_local! {
-    static GUARDED: RefCell<Option<Installed>> = const { RefCell::new(None) };
+    static GUARDED: RefCell<Option<Guarded>> = const { RefCell::new(None) };
 }
 
 /// Refuses, while this value lives, to drop or alter members of the extension.
@@ -61,9 +68,21 @@ pub struct MemberGuard;
 
 impl MemberGuard {
     /// Puts the guard up.
-    pub fn new(installed: &Installed) -> MemberGuard {
-        GUARDED.set(Some(installed.clone()));
-        MemberGuard
+    pub fn new(installed: &Installed) -> Result<MemberGuard> {
+        const SQL: &str = "SELECT d.objid FROM pg_catalog.pg_depend d
+             JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid
+            WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+              AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.refobjid OPERATOR(pg_catalog.=) $1 AND d.deptype OPERATOR(pg_catalog.=) 'e'
+              AND c.relkind OPERATOR(pg_catalog.=) 'r'";
+        let tables = spi::select(SQL, &[spi::bind(installed.oid)], |row| {
+            row.get::<pg_sys::Oid>(1)
+        })?;
+        GUARDED.set(Some(Guarded {
+            belay: installed.clone(),
+            tables: tables.into_iter().flatten().collect(),
+        }));
+        Ok(MemberGuard)
     }
 }
 
@@ -77,11 +96,37 @@ impl Drop for MemberGuard {
 pub fn is_guarded(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
     GUARDED.with_borrow(|guarded| match guarded {
         None => false,
-        Some(belay) => {
+        Some(Guarded { belay, .. }) => {
             (class == pg_sys::ExtensionRelationId && object == belay.oid)
                 || (class == pg_sys::NamespaceRelationId && object == belay.schema)
                 // SAFETY: a catalog lookup; a transaction is open while a migration runs.
                 || unsafe { pg_sys::getExtensionOfObject(class, object) } == belay.oid
         }
     })
+}
+
+/// Refuses when this transaction has locked a table of the ledger as DDL does: triggers,
+/// constraints, rules, columns and indexes are no members of the extension, and show so.
+pub fn refuse_altered_ledger() -> Result<()> {
+    let altered = GUARDED.with_borrow(|guarded| {
+        guarded.as_ref().is_some_and(|guarded| {
+            guarded
+                .tables
+                .iter()
+                .any(|table| super::lock::is_locked_for_ddl(*table))
+        })
+    });
+    match altered {
+        true => Err(members_are_protected()),
+        false => Ok(()),
+    }
+}
+
+/// What a migration that touches the extension's objects is told.
+pub fn members_are_protected() -> Failure {
+    Failure::new(
+        Code::Nested,
+        "a migration may not drop or alter pg_belay or its objects",
+        "take the statement out of the migration; run it by hand when no run is active",
+    )
 }

@@ -5,7 +5,7 @@ use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
 use super::extension;
-use crate::error::{Code, Failure, raise};
+use crate::error::raise;
 
 static mut NEXT: pg_sys::object_access_hook_type = None;
 
@@ -36,13 +36,10 @@ unsafe extern "C-unwind" fn on_access(
         access,
         ObjectAccessType::OAT_DROP
             | ObjectAccessType::OAT_POST_ALTER
+            | ObjectAccessType::OAT_POST_CREATE
             | ObjectAccessType::OAT_TRUNCATE
     );
     if changes && extension::is_guarded(class, object) {
-        raise::<()>(Err(Failure::new(
-            Code::Nested,
-            "a migration may not drop or alter pg_belay or its objects",
-            "take the statement out of the migration; run it by hand when no run is active",
-        )));
+        raise::<()>(Err(extension::members_are_protected()));
     }
 }

@@ -52,6 +52,21 @@ pub fn lock_definition(migration: i64, alone: bool) {
     };
 }
 
+/// Whether this transaction holds a table lock that only DDL takes (ShareUpdateExclusive and
+/// stronger).
+pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
+    // SAFETY: a zeroed LOCKTAG is valid; the fields are those of SET_LOCKTAG_RELATION (lock.h).
+    unsafe {
+        let mut tag: pg_sys::LOCKTAG = std::mem::zeroed();
+        tag.locktag_field1 = pg_sys::MyDatabaseId.to_u32();
+        tag.locktag_field2 = table.to_u32();
+        tag.locktag_type = pg_sys::LockTagType::LOCKTAG_RELATION as u8;
+        tag.locktag_lockmethodid = pg_sys::DEFAULT_LOCKMETHOD as u8;
+        (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
+            .any(|mode| compat::lock_held_by_me(&tag, mode as i32))
+    }
+}
+
 /// Releases the session's lock, if it is held.
 pub fn unlock(project: i32) {
     if is_held(project) {

@@ -19,8 +19,11 @@ pub enum Kind {
     Setting,
     /// Makes state of the session (a temporary table, a cursor, ...) that a resumed run would lack.
     SessionState(&'static str),
-    /// DO or CALL: commits only where it is allowed to.
-    MayCommit,
+    /// DO, CALL, plain REINDEX: commits only where it is allowed to.
+    MayCommit {
+        /// Whether the same again does no harm.
+        repeatable: bool,
+    },
     /// Cannot run in a transaction block; what it leaves when it dies follows.
     Alone(Alone),
 }
@@ -282,14 +285,29 @@ unsafe fn kind_of(node: *mut pg_sys::Node) -> std::result::Result<Kind, Refused>
             {
                 Kind::Alone(Alone::Unknowable)
             }
-            NodeTag::T_VariableSetStmt => Kind::Setting,
-            NodeTag::T_DoStmt | NodeTag::T_CallStmt => Kind::MayCommit,
+            NodeTag::T_VariableSetStmt => {
+                return setting_kind(node as *mut pg_sys::VariableSetStmt);
+            }
+            NodeTag::T_DoStmt | NodeTag::T_CallStmt => Kind::MayCommit { repeatable: false },
             NodeTag::T_PrepareStmt => Kind::SessionState("PREPARE"),
             NodeTag::T_ListenStmt => Kind::SessionState("LISTEN"),
             NodeTag::T_DeclareCursorStmt => Kind::SessionState("DECLARE CURSOR"),
             _ if makes_temporary(node) => Kind::SessionState("a temporary table"),
             _ => Kind::Ordinary,
         })
+    }
+}
+
+/// SET TRANSACTION is transaction control; every other SET is a setting.
+unsafe fn setting_kind(set: *mut pg_sys::VariableSetStmt) -> std::result::Result<Kind, Refused> {
+    // SAFETY: set is a VariableSetStmt; of SET TRANSACTION and SET SESSION CHARACTERISTICS
+    // the name says which.
+    unsafe {
+        let multiple = (*set).kind == pg_sys::VariableSetKind::VAR_SET_MULTI;
+        match multiple && CStr::from_ptr((*set).name) == c"TRANSACTION" {
+            true => Err(Refused::Transaction),
+            false => Ok(Kind::Setting),
+        }
     }
 }
 
@@ -315,7 +333,9 @@ unsafe fn reindex_kind(reindex: *mut pg_sys::ReindexStmt) -> Kind {
         }
         match (*reindex).kind {
             pg_sys::ReindexObjectType::REINDEX_OBJECT_INDEX
-            | pg_sys::ReindexObjectType::REINDEX_OBJECT_TABLE => Kind::Ordinary,
+            | pg_sys::ReindexObjectType::REINDEX_OBJECT_TABLE => {
+                Kind::MayCommit { repeatable: true }
+            }
             _ => Kind::Alone(Alone::Repeatable),
         }
     }
@@ -371,10 +391,19 @@ unsafe fn makes_temporary(node: *mut pg_sys::Node) -> bool {
             NodeTag::T_CreateStmt => (*(node as *mut pg_sys::CreateStmt)).relation,
             NodeTag::T_CreateTableAsStmt => (*(*(node as *mut pg_sys::CreateTableAsStmt)).into).rel,
             NodeTag::T_ViewStmt => (*(node as *mut pg_sys::ViewStmt)).view,
+            NodeTag::T_SelectStmt => {
+                let into = (*(node as *mut pg_sys::SelectStmt)).intoClause;
+                if into.is_null() {
+                    return false;
+                }
+                (*into).rel
+            }
             NodeTag::T_CreateSeqStmt => (*(node as *mut pg_sys::CreateSeqStmt)).sequence,
             _ => return false,
         };
+        let schema = (*relation).schemaname;
         (*relation).relpersistence == pg_sys::RELPERSISTENCE_TEMP as c_char
+            || (!schema.is_null() && CStr::from_ptr(schema) == c"pg_temp")
     }
 }
 

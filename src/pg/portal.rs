@@ -153,11 +153,10 @@ pub(super) unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Targe
         let namespace = pg_sys::get_rel_namespace(table);
         if (*index).idxname.is_null() {
             let columns = column_names((*index).indexParams);
-            let label = if (*index).unique { c"key" } else { c"idx" };
             (*index).idxname = pg_sys::ChooseRelationName(
                 (*relation).relname,
                 columns.as_ptr(),
-                label.as_ptr(),
+                c"idx".as_ptr(),
                 namespace,
                 false,
             );

@@ -86,7 +86,8 @@ pub struct SessionSettings {
 
 const LISTED: &str =
     "SELECT name, setting, source OPERATOR(pg_catalog.=) 'session' FROM pg_catalog.pg_settings
-  WHERE context OPERATOR(pg_catalog.=) ANY ('{user,superuser}')";
+  WHERE context OPERATOR(pg_catalog.=) ANY ('{user,superuser}')
+    AND name OPERATOR(pg_catalog.<>) ALL ('{transaction_read_only,transaction_isolation,transaction_deferrable}')";
 
 impl SessionSettings {
     /// Reads them; `also` are names the migration sets.

@@ -67,6 +67,7 @@ fn pin_isolation() {
     unsafe {
         pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
         pg_sys::XactDeferrable = false;
+        pg_sys::XactReadOnly = false;
     }
 }
 
@@ -119,21 +120,19 @@ pub fn advance() {
 }
 
 /// Runs what is deferred to the commit, so that a violation is the migration's own error.
-pub fn check_deferred_constraints() {
-    // SAFETY: the same as SET CONSTRAINTS ALL IMMEDIATE: a statement node without names.
-    unsafe {
-        let statement = pg_sys::palloc0(size_of::<pg_sys::ConstraintsSetStmt>())
-            as *mut pg_sys::ConstraintsSetStmt;
-        (*statement).type_ = pg_sys::NodeTag::T_ConstraintsSetStmt;
-        (*statement).constraints = std::ptr::null_mut();
-        (*statement).deferred = false;
-        pg_sys::AfterTriggerSetState(statement);
-        pg_sys::pfree(statement.cast());
+///
+/// As SET CONSTRAINTS ALL IMMEDIATE does, without changing what the next migration's
+/// constraints do. In the caller's transaction its own COMMIT checks them.
+pub fn check_deferred_constraints(mode: Mode) {
+    if mode == Mode::Caller {
+        return;
     }
+    // SAFETY: no query is running at the top level of a procedure; a transaction is open.
+    unsafe { pg_sys::AfterTriggerFireDeferred() };
 }
 
 /// Refuses before anything runs where nothing can be written.
-pub fn refuse_read_only() -> Result<()> {
+pub fn refuse_read_only(mode: Mode) -> Result<()> {
     // SAFETY: reads backend variables and shared state.
     let (standby, read_only) = unsafe { (pg_sys::RecoveryInProgress(), pg_sys::XactReadOnly) };
     if standby {
@@ -143,7 +142,9 @@ pub fn refuse_read_only() -> Result<()> {
             "connect to the primary; reading (migrate_status, migrate_plan) works here",
         ));
     }
-    if read_only || settings::get(c"default_transaction_read_only") == "on" {
+    let by_default =
+        mode != Mode::Caller && settings::get(c"default_transaction_read_only") == "on";
+    if read_only || by_default {
         return Err(Failure::new(
             Code::ReadOnly,
             "migrations cannot run in a read-only transaction",
