@@ -368,7 +368,6 @@ REWRITES = [
     "UPDATE belay.migration SET definition_id = (SELECT max(id) FROM belay.definition) WHERE name = 'migration1'",
     "UPDATE belay.migration SET checksum = 'x' WHERE id IN (SELECT migration_id FROM belay.applied)",
     "UPDATE belay.migration SET project_id = project_id + 1 WHERE name = 'migration1'",
-    "INSERT INTO belay.pending SELECT id, project_id, sort_key FROM belay.migration WHERE name = 'migration1'",
     "DELETE FROM belay.pending",
     "TRUNCATE belay.pending",
     "TRUNCATE belay.migration CASCADE",
@@ -392,6 +391,18 @@ def test_a_superuser_cannot_rewrite_history(db, superuser):
         superuser.execute("ROLLBACK")
     assert done == [], "these were not refused"
     assert state(db) == before
+
+
+@pytest.mark.xfail(strict=True, reason="judge_pending names a variable `both`, a reserved word: 42601 instead of MG015")
+def test_what_is_applied_cannot_be_made_pending_too(db, superuser):
+    apply(db, 1)
+    with (
+        nothing_changes(db),
+        expect_error(
+            "MG015", message='migration "migration1" is applied and cannot be pending as well', hint=re.compile("migrate_down")
+        ),
+    ):
+        superuser.execute("INSERT INTO belay.pending SELECT id, project_id, sort_key FROM belay.migration")
 
 
 #: Nothing may be taken from under what is applied or recorded; a foreign key alone does not see a replica's session.
