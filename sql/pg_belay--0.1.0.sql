@@ -298,7 +298,8 @@ BEGIN
              ORDER BY p.sort_key LIMIT 1) AS hole
       INTO verdict
       FROM belay.step s
-     WHERE s.id = NEW.step_id AND s.migration_id = NEW.migration_id AND s.project_id = NEW.project_id AND s.direction = 'up'
+     WHERE s.id = NEW.step_id AND s.migration_id = NEW.migration_id AND s.project_id = NEW.project_id
+       AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
        AND NEW.sort_key = (SELECT m.sort_key FROM belay.migration m WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015',
@@ -348,13 +349,13 @@ COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: puts th
 CREATE FUNCTION belay.judge_pending() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    both text;
+    offender text;
 BEGIN
-    SELECT m.name INTO both
+    SELECT m.name INTO offender
       FROM inserted i JOIN belay.applied a ON a.migration_id = i.migration_id JOIN belay.migration m ON m.id = i.migration_id
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and cannot be pending as well', both),
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and cannot be pending as well', offender),
             HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
     END IF;
     RETURN NULL;
@@ -397,7 +398,7 @@ CREATE TRIGGER applied_moved AFTER UPDATE OF sort_key ON belay.applied
     FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
 CREATE TRIGGER pending_moved AFTER UPDATE OF sort_key ON belay.pending
     FOR EACH ROW EXECUTE FUNCTION belay.judge_place();
-CREATE TRIGGER pending_frozen BEFORE UPDATE OF migration_id, project_id, since ON belay.pending
+CREATE TRIGGER pending_frozen BEFORE UPDATE OF migration_id, project_id ON belay.pending
     FOR EACH STATEMENT EXECUTE FUNCTION belay.refuse_change('it says what is registered and not in force', 'CALL belay.migrate_up()');
 -- Rows leave it when their migration is applied or unregistered: by the triggers of those tables only.
 CREATE TRIGGER pending_deleted BEFORE DELETE ON belay.pending

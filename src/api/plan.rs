@@ -24,7 +24,28 @@ struct Question<'a> {
 
 impl Question<'_> {
     fn request(&self) -> Result<Request> {
-        match required(self.verb, "verb")? {
+        let verb = required(self.verb, "verb")?;
+        let foreign: &[(&str, bool)] = match verb {
+            "down" | "redo" => &[
+                ("target", self.target.is_some()),
+                ("phase", self.phase.is_some()),
+                ("release", self.release.is_some()),
+            ],
+            "to" => &[
+                ("steps", self.steps.is_some()),
+                ("phase", self.phase.is_some()),
+                ("release", self.release.is_some()),
+            ],
+            _ => &[],
+        };
+        if let Some((argument, _)) = foreign.iter().find(|(_, given)| *given) {
+            return Err(Failure::new(
+                Code::InvalidParameter,
+                format!("verb => '{verb}' takes no {argument}"),
+                format!("leave {argument} out; migrate_{verb} does not have it either"),
+            ));
+        }
+        match verb {
             "up" => up_request(self.target, self.steps, self.phase, self.release),
             "down" => down_request(Some(self.steps.unwrap_or(1))),
             "redo" => redo_request(Some(self.steps.unwrap_or(1))),

@@ -286,9 +286,25 @@ impl Ledger {
         Ok(())
     }
 
+    /// The first other migration between two places in the order.
+    pub fn between(
+        &self,
+        project: &Project,
+        one: &[u8],
+        other: &[u8],
+        but: i64,
+    ) -> Result<Option<String>> {
+        const SQL: &str = "SELECT name FROM belay.migration
+              WHERE project_id = $1 AND id <> $4 AND sort_key > least($2, $3) AND sort_key < greatest($2, $3)
+              ORDER BY sort_key LIMIT 1";
+        let arguments = [bind(project.id), bind(one), bind(other), bind(but)];
+        self.select_one(SQL, &arguments, |row| row.require(1))
+    }
+
     /// Gives a migration another name; what names it in the same project follows.
     pub fn rename_migration(&self, id: i64, name: &str, sort_key: Vec<u8>) -> Result<()> {
-        const SQL: &str = "WITH p AS (UPDATE belay.pending SET sort_key = $3 WHERE migration_id = $1),
+        const SQL: &str = "WITH p AS (UPDATE belay.pending SET sort_key = $3, since = pg_catalog.nextval('belay.ledger_clock')
+                          WHERE migration_id = $1),
                     a AS (UPDATE belay.applied SET sort_key = $3 WHERE migration_id = $1),
                     me AS (SELECT project_id, name FROM belay.migration WHERE id = $1),
                     o AS (UPDATE belay.migration m

@@ -2,6 +2,7 @@
 
 use belay_core::layout::Definition;
 use belay_core::naming::Naming;
+use belay_core::order::Ordering;
 
 use super::definition::{self, checksum};
 use crate::error::{Code, Failure, Result};
@@ -88,6 +89,16 @@ pub fn rename(ledger: &Ledger, project: &Project, old: &str, new: &str) -> Resul
             format!("migration \"{new}\" is registered already"),
             "choose another name; belay.migrate_status() lists them",
         ));
+    }
+    if migration.applied && project.ordering == Ordering::Strict {
+        let passed = ledger.between(project, &migration.sort_key, &sort_key, migration.id)?;
+        if let Some(passed) = passed {
+            return Err(Failure::new(
+                Code::Late,
+                format!("migration \"{old}\" is applied and would change places with \"{passed}\""),
+                "what is applied in strict order keeps its place: choose a name that sorts where it stands",
+            ));
+        }
     }
     ledger.rename_migration(migration.id, new, sort_key)
 }
