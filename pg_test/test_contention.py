@@ -205,7 +205,7 @@ WAYS_OUT = {
     "a failure that a block catches": (
         ["SELECT 1/0"], "DO $$ BEGIN CALL belay.migrate_up(); EXCEPTION WHEN division_by_zero THEN NULL; END $$", None,
     ),
-    "a cursor that is left open": (["SELECT 1"], "DO $$ BEGIN FOR i IN 1..2 LOOP CALL belay.migrate_up(); END LOOP; END $$", None),
+    "a loop in a block": (["SELECT 1"], "DO $$ BEGIN FOR i IN 1..2 LOOP CALL belay.migrate_up(); END LOOP; END $$", None),
 }  # fmt: skip
 
 
