@@ -46,7 +46,7 @@ def ups_downs_redos(db) -> None:
 def renamed_applied(db) -> None:
     """What was applied first now sorts last."""
     apply(db, 1, 2, 3)
-    db.execute("SELECT belay.migrate_rename('migration1', 'migration9')")
+    db.execute("SELECT belay.migrate_rename('migration3', 'migration9')")
 
 
 def renamed_pending(db) -> None:
@@ -156,8 +156,6 @@ def as_text(db, copy, folder) -> None:
 #: Known to fail; see the reasons.
 RACE = pytest.mark.xfail(strict=False, reason="with several jobs pg_restore loads rows before those that their foreign keys refer to")
 CHILDREN = pytest.mark.xfail(strict=True, reason="rows are refused before those that their foreign keys refer to")
-RENAMED = pytest.mark.xfail(strict=True, reason="a rename of what is applied keeps the position, which the restore then refuses (MG001)")
-RENAMED_PENDING = pytest.mark.xfail(strict=True, reason="a rename of what is pending keeps `since`, which the restore then refuses (MG001)")
 LOST_ALWAYS = pytest.mark.xfail(strict=True, reason="--disable-triggers ends with ENABLE TRIGGER ALL, which takes ALWAYS away")
 
 WAYS = [
@@ -176,9 +174,7 @@ def known(way, arrange=None) -> list:
         return [CHILDREN]
     if arrange is None:
         return [LOST_ALWAYS] if way in WITHOUT_TRIGGERS else []
-    if arrange is renamed_applied and way not in (inserts, as_columns, *WITHOUT_TRIGGERS):
-        return [RENAMED]
-    return [RENAMED_PENDING] if (arrange, way) == (renamed_pending, pending_first) else []
+    return []
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,6 @@ def test_a_procedure_that_commits_and_died_waits_for_a_word_of_the_operator(db, 
     assert None not in runs(db)
 
 
-@pytest.mark.xfail(strict=True, reason="the refusal forgets the intent, so that the run after it repeats the statement")
 def test_an_unknown_outcome_stays_unknown_until_the_operator_has_spoken(db):
     die_in_a_procedure(db)
     for _ in range(3):
@@ -374,7 +373,6 @@ def test_an_unknown_outcome_stays_unknown_until_the_operator_has_spoken(db):
         assert db.rows("TABLE log") == [("first",)] and locks(db) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the hint goes on: the next run resumes at this one")
 def test_the_hint_of_an_unknown_outcome_promises_no_resumption(db):
     """The hint of a resumed run says that it resumes; here it does not until somebody says where."""
     die_in_a_procedure(db)

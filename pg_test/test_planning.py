@@ -538,7 +538,6 @@ NOT_TAKEN = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="migrate_plan and migrate_check pass over arguments that the verb does not take")
 @pytest.mark.parametrize("function", ["migrate_plan", "migrate_check"])
 @pytest.mark.parametrize("name", NOT_TAKEN)
 def test_an_argument_that_the_verb_does_not_take_is_an_error(db, name, function):

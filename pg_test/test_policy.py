@@ -393,7 +393,6 @@ def test_a_superuser_cannot_rewrite_history(db, superuser):
     assert state(db) == before
 
 
-@pytest.mark.xfail(strict=True, reason="judge_pending names a variable `both`, a reserved word: 42601 instead of MG015")
 def test_what_is_applied_cannot_be_made_pending_too(db, superuser):
     apply(db, 1)
     with (

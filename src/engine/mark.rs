@@ -71,7 +71,10 @@ pub fn mark(mark: &Mark<'_>) -> Result<()> {
             )
         })?;
     let progress = mark.ledger.progress(found.id)?;
-    if found.applied == (mark.state == State::Applied) && progress.is_none() {
+    if found.applied == (mark.state == State::Applied)
+        && progress.is_none()
+        && mark.statement.is_none()
+    {
         client::notice(format!("{} is {} already", mark.name, word(mark.state)));
         return Ok(());
     }

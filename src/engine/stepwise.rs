@@ -3,6 +3,7 @@
 //! An ordinary statement commits together with the row that says so. A statement that
 //! commits by itself has its intent written first; what it left is looked up on resume.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use belay_core::checksum::Checksum;
@@ -25,6 +26,8 @@ struct Stepwise<'a> {
     this: &'a StepRun<'a>,
     script: &'a Script,
     step_id: i64,
+    /// Whether this session has begun the statement in hand, and so knows how it ended.
+    begun: Cell<bool>,
     surroundings: Surroundings<'a>,
 }
 
@@ -50,6 +53,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         this: &this,
         script: &script,
         step_id,
+        begun: Cell::new(false),
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
@@ -216,6 +220,7 @@ impl Stepwise<'_> {
             return Ok(());
         };
         self.this.progress.at.set(Some((index, statement.start)));
+        self.begun.set(true);
         let by_itself = match (&statement.kind, self.this.mode) {
             (Kind::Alone(_), _) => true,
             (Kind::MayCommit { .. }, mode) => mode == Mode::TopLevel,
@@ -314,12 +319,15 @@ impl Stepwise<'_> {
                     Kind::MayCommit { .. } | Kind::Alone(Alone::Unknowable | Alone::Repeatable)
                 )
             });
-        match repeatable {
-            true => self.this.ledger.forget_intent(self.this.step.entry.id)?,
-            false => self.this.ledger.note_failed(self.this.step.entry.id)?,
+        if self.begun.get() {
+            match repeatable {
+                true => self.this.ledger.forget_intent(self.this.step.entry.id)?,
+                false => self.this.ledger.note_failed(self.this.step.entry.id)?,
+            }
+            failure.add_hint(
+                "the statements before it are committed; the next run resumes at this one",
+            );
         }
-        failure
-            .add_hint("the statements before it are committed; the next run resumes at this one");
         self.this.ledger.fail_step(self.step_id, place, &failure)?;
         self.this.announce("failed");
         Ok(failure)
