@@ -44,7 +44,7 @@ def ups_downs_redos(db) -> None:
 
 
 def renamed_applied(db) -> None:
-    """What was applied first now sorts last."""
+    """What was applied last has another name, and the same place."""
     apply(db, 1, 2, 3)
     db.execute("SELECT belay.migrate_rename('migration3', 'migration9')")
 
@@ -90,14 +90,6 @@ def archive(db, copy, folder, *options: str, form: str = "custom") -> None:
 
 def custom(db, copy, folder) -> None:
     archive(db, copy, folder)
-
-
-def two_jobs(db, copy, folder) -> None:
-    archive(db, copy, folder, "--jobs=2")
-
-
-def directory_two_jobs(db, copy, folder) -> None:
-    archive(db, copy, folder, "--jobs=2", form="directory")
 
 
 def data_only(db, copy, folder) -> None:
@@ -154,22 +146,18 @@ def as_text(db, copy, folder) -> None:
 
 
 #: Known to fail; see the reasons.
-RACE = pytest.mark.xfail(strict=False, reason="with several jobs pg_restore loads rows before those that their foreign keys refer to")
 CHILDREN = pytest.mark.xfail(strict=True, reason="rows are refused before those that their foreign keys refer to")
 LOST_ALWAYS = pytest.mark.xfail(strict=True, reason="--disable-triggers ends with ENABLE TRIGGER ALL, which takes ALWAYS away")
 
 WAYS = [
-    as_text, inserts, as_columns, custom, pending_first, children_first, parallel_dump, two_jobs, directory_two_jobs,
+    as_text, inserts, as_columns, custom, pending_first, children_first, parallel_dump,
     data_only, data_only_without_triggers, custom_without_triggers,
 ]  # fmt: skip
-JOBS = (two_jobs, directory_two_jobs)
 WITHOUT_TRIGGERS = (data_only_without_triggers, custom_without_triggers)
 
 
 def known(way, arrange=None) -> list:
     """The mark of a combination that fails."""
-    if way in JOBS:
-        return [RACE]
     if way is children_first:
         return [CHILDREN]
     if arrange is None:
