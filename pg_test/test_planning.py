@@ -505,10 +505,10 @@ SENSELESS = {
     "an unknown phase": ({"phase": "mid"}, "22023", "phase => 'mid' is not known", "use 'pre' or 'post'"),
     "no release": ({"release": "soon"}, "22023", re.compile('"soon"'), re.compile("release")),
     "a phase of names without": (
-        {"phase": "pre"}, "22023", 'migration "migration2" has no release and phase', NAMING,
+        {"phase": "pre"}, "22023", re.compile("no release and phase"), NAMING,
     ),
     "a release of names without": (
-        {"release": "1.0.0"}, "22023", 'migration "migration2" has no release and phase', NAMING,
+        {"release": "1.0.0"}, "22023", re.compile("no release and phase"), NAMING,
     ),
     "an unknown project": (
         {"project": "other"}, "MG011", 'project "other" does not exist', "projects are 'default'; SELECT belay.project_create('other') makes one",
@@ -549,7 +549,6 @@ def test_an_argument_that_the_verb_does_not_take_is_an_error(db, name, function)
         db.execute(f"SELECT * FROM {asked}", given)
 
 
-@pytest.mark.xfail(strict=True, reason="a phase in a project without releases is refused only if something is pending")
 def test_a_phase_is_senseless_also_when_all_is_applied(db):
     """A pipeline that always passes a phase must not find out at the first pending migration."""
     apply(db, 1)

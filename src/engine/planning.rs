@@ -1,5 +1,6 @@
 //! From a request to a plan that may run, or to the reason why not.
 
+use belay_core::naming::Naming;
 use belay_core::order::Ordering;
 use belay_core::plan::{self, Direction, Obstacle, Plan, PlanError, PlannedStep, Request};
 
@@ -46,9 +47,29 @@ pub fn make(
     request: &Request,
     ordering: Ordering,
 ) -> Result<Planned> {
+    refuse_without_releases(project, request)?;
     let gathered = ledger.gather(project, request, ordering)?;
     let plan = plan::plan(request, &gathered.facts).map_err(plan_failure)?;
     Ok(Planned { plan, gathered })
+}
+
+/// A phase or release asked of a project without them is wrong, also when nothing is pending.
+fn refuse_without_releases(project: &Project, request: &Request) -> Result<()> {
+    let asks = matches!(
+        request,
+        Request::Up { phase, release, .. } if phase.is_some() || release.is_some()
+    );
+    match project.naming {
+        Some(naming) if asks && naming != Naming::Release => Err(Failure::new(
+            Code::InvalidParameter,
+            format!(
+                "the names of project \"{}\" are '{naming}': they have no release and phase",
+                project.name
+            ),
+            "phase and release need a project with naming 'release'; use target or steps",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn plan_failure(error: PlanError) -> Failure {
