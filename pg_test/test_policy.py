@@ -351,7 +351,7 @@ def test_a_superusers_delete_is_refused_where_the_project_allows_no_down(db, sup
 REWRITES = [
     "UPDATE belay.applied SET position = position + 100",
     "UPDATE belay.applied SET applied_at = now()",
-    "UPDATE belay.applied SET sort_key = '\\xff' WHERE sort_key = (SELECT min(sort_key) FROM belay.applied)",
+    "UPDATE belay.applied SET sort_key = '\\xff' WHERE sort_key = (SELECT sort_key FROM belay.applied ORDER BY sort_key LIMIT 1)",
     "TRUNCATE belay.applied",
     "DELETE FROM belay.run",
     "TRUNCATE belay.run CASCADE",

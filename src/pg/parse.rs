@@ -6,6 +6,8 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use belay_core::sql::tokens;
+
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::error::{Code, Failure, Result};
@@ -111,7 +113,7 @@ pub fn parse(text: &str) -> Result<Script> {
         let length = if list.is_null() { 0 } else { (*list).length };
         for i in 0..length {
             let raw = (*(*list).elements.add(i as usize)).ptr_value as *mut pg_sys::RawStmt;
-            let (start, end) = extent(raw, text.as_bytes());
+            let (start, end) = extent(raw, &text);
             statements.push((raw, start, end));
         }
     }
@@ -123,19 +125,21 @@ pub fn parse(text: &str) -> Result<Script> {
     keep_runnable(script, statements)
 }
 
-/// Byte range of a raw statement, without the white space before it.
-unsafe fn extent(raw: *mut pg_sys::RawStmt, text: &[u8]) -> (usize, usize) {
+/// Byte range of a raw statement, without the white space and comments before it (which the
+/// server counts in until 17).
+unsafe fn extent(raw: *mut pg_sys::RawStmt, text: &CStr) -> (usize, usize) {
     // SAFETY: raw is a RawStmt; a length of 0 means "to the end".
     let (start, length) = unsafe { ((*raw).stmt_location.max(0) as usize, (*raw).stmt_len) };
+    let bytes = text.to_bytes();
     let end = if length > 0 {
         start + length as usize
     } else {
-        text.len()
+        bytes.len()
     };
-    let lead = text[start..end]
-        .iter()
-        .take_while(|b| b.is_ascii_whitespace())
-        .count();
+    let lead = std::str::from_utf8(&bytes[start..end])
+        .ok()
+        .and_then(|statement| tokens(statement).next()?.ok())
+        .map_or(0, |token| token.start);
     (start + lead, end)
 }
 
