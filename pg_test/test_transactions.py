@@ -257,7 +257,6 @@ def test_per_run_in_a_transaction_block_is_what_happens_anyway(db):
     assert applied(db) == ["0001_a", "0002_b", "0003_c"]
 
 
-@pytest.mark.xfail(strict=True, reason="the body runs again and 23505 on applied_pkey ends it, with Belay's own SQL in CONTEXT")
 def test_an_old_snapshot_of_the_caller_does_not_apply_twice(db):
     register(db, ("0001_a", "CREATE TABLE IF NOT EXISTS a (n int); INSERT INTO a VALUES (1)"))
     old = db.connect(autocommit=False)

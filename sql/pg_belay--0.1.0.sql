@@ -96,8 +96,6 @@ CREATE TABLE belay.migration (
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
-    CONSTRAINT migration_project_fkey FOREIGN KEY (project_id) REFERENCES belay.project (id),
-    CONSTRAINT migration_definition_fkey FOREIGN KEY (definition_id) REFERENCES belay.definition (id),
     CONSTRAINT migration_name_check CHECK (name <> '' AND pg_catalog.length(name) <= 500),
     CONSTRAINT migration_phase_check CHECK (phase IN ('pre', 'post')),
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
@@ -124,8 +122,7 @@ CREATE TABLE belay.pending (
     sort_key     bytea NOT NULL,
     since        bigint NOT NULL DEFAULT pg_catalog.nextval('belay.ledger_clock'),
     CONSTRAINT pending_pkey PRIMARY KEY (migration_id),
-    CONSTRAINT pending_sort_key_key UNIQUE (project_id, sort_key),
-    CONSTRAINT pending_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id) ON DELETE CASCADE
+    CONSTRAINT pending_sort_key_key UNIQUE (project_id, sort_key)
 );
 COMMENT ON TABLE belay.pending IS 'The registered migrations that are not in force; with belay.applied it parts the registry in two, so that neither is searched for the other.';
 COMMENT ON COLUMN belay.pending.since IS 'Ledger clock at registration or last revert.';
@@ -153,7 +150,6 @@ CREATE TABLE belay.run (
     applied          integer,
     reverted         integer,
     CONSTRAINT run_pkey PRIMARY KEY (id),
-    CONSTRAINT run_project_fkey FOREIGN KEY (project_id) REFERENCES belay.project (id),
     CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark')),
     CONSTRAINT run_ordering_check CHECK (ordering IN ('strict', 'permissive')),
     CONSTRAINT run_transaction_check CHECK (transaction IN ('per_migration', 'per_run', 'caller')),
@@ -194,7 +190,6 @@ CREATE TABLE belay.step (
     statements    integer,
     sqlstate      text,
     CONSTRAINT step_pkey PRIMARY KEY (id),
-    CONSTRAINT step_run_fkey FOREIGN KEY (run_id) REFERENCES belay.run (id),
     CONSTRAINT step_finished_check CHECK ((finished_at IS NULL) = (outcome IS NULL))
 );
 CREATE INDEX step_migration ON belay.step (migration_id, id);
@@ -223,8 +218,7 @@ CREATE TABLE belay.step_error (
     column_name text,
     datatype_name text,
     constraint_name text,
-    CONSTRAINT step_error_pkey PRIMARY KEY (step_id),
-    CONSTRAINT step_error_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id)
+    CONSTRAINT step_error_pkey PRIMARY KEY (step_id)
 );
 COMMENT ON TABLE belay.step_error IS 'What a failed step said. Private: messages and details may hold data.';
 COMMENT ON COLUMN belay.step_error.query IS 'The SQL around the position.';
@@ -242,9 +236,7 @@ CREATE TABLE belay.applied (
     applied_by   name NOT NULL,
     CONSTRAINT applied_pkey PRIMARY KEY (migration_id),
     CONSTRAINT applied_sort_key_key UNIQUE (project_id, sort_key),
-    CONSTRAINT applied_position_key UNIQUE (project_id, position),
-    CONSTRAINT applied_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id),
-    CONSTRAINT applied_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id)
+    CONSTRAINT applied_position_key UNIQUE (project_id, position)
 );
 COMMENT ON TABLE belay.applied IS 'The migrations in force now.';
 COMMENT ON COLUMN belay.applied.sort_key IS 'The migration''s place in the registry''s order.';
@@ -262,8 +254,6 @@ CREATE TABLE belay.unfinished (
     leaves        jsonb,
     done          text[] NOT NULL DEFAULT '{}',
     CONSTRAINT unfinished_pkey PRIMARY KEY (migration_id),
-    CONSTRAINT unfinished_migration_fkey FOREIGN KEY (migration_id) REFERENCES belay.migration (id),
-    CONSTRAINT unfinished_step_fkey FOREIGN KEY (step_id) REFERENCES belay.step (id),
     CONSTRAINT unfinished_statement_check CHECK (statement >= 1)
 );
 -- One project has at most one migration under way: a run finishes or resumes it before anything else.
@@ -275,47 +265,172 @@ COMMENT ON COLUMN belay.unfinished.leaves IS 'What the begun statement leaves be
 COMMENT ON COLUMN belay.unfinished.done IS 'Checksums of the statements that have been committed, in order.';
 
 -- ---------------------------------------------------------------------------
--- The rules of the ledger, in the catalog: for everybody, superusers included.
--- The triggers of belay.applied are AFTER triggers: they run when the statement has
--- ended and judge the state it leaves, since a restore loads the rows in any order
--- with the triggers there. What they read is reached by foreign keys, so that a
--- restore has it already; belay.pending may come before or after.
+-- The seal. A restore brings the rows in any order, so while a ledger is not sealed
+-- its triggers take them as they come. The first verb that writes seals it, and then the
+-- whole ledger is judged at once. A dump does not carry the seal.
 -- ---------------------------------------------------------------------------
-CREATE FUNCTION belay.judge_applied() RETURNS trigger
+CREATE TABLE belay.seal (
+    sealed    boolean NOT NULL DEFAULT true,
+    sealed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    sealed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT seal_pkey PRIMARY KEY (sealed),
+    CONSTRAINT seal_check CHECK (sealed)
+);
+COMMENT ON TABLE belay.seal IS 'One row from the first write of a verb on: the ledger has been judged as a whole, and each row that comes is judged by itself. Not dumped: a restored copy is judged anew.';
+
+-- Whether the order of a project's applied migrations is what the runs that applied them promised.
+CREATE FUNCTION belay.find_disorder(project_id integer) RETURNS TABLE (migration_id bigint, in_its_way bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT a.migration_id, coalesce(later.migration_id, hole.migration_id)
+      FROM (SELECT x.*, min(x.position) OVER (ORDER BY x.sort_key DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS first_later
+              FROM belay.applied x WHERE x.project_id = find_disorder.project_id) a
+      JOIN belay.step s ON s.id = a.step_id
+      JOIN belay.run r ON r.id = s.run_id AND r.ordering = 'strict'
+      LEFT JOIN belay.applied later ON later.project_id = a.project_id AND later.position = a.first_later AND a.first_later < a.position
+      LEFT JOIN LATERAL (SELECT p.migration_id FROM belay.pending p
+                          WHERE p.project_id = a.project_id AND p.sort_key < a.sort_key AND p.since < a.position
+                          ORDER BY p.sort_key LIMIT 1) hole ON true
+     WHERE later.migration_id IS NOT NULL OR hole.migration_id IS NOT NULL
+     ORDER BY a.position
+     LIMIT 1
+$$;
+COMMENT ON FUNCTION belay.find_disorder IS 'The first migration of a project that a strict run applied although something stood in its way: one that sorts after it and was applied before, or one that sorts before it and was pending then. No row: in order.';
+
+-- The first thing in the ledger that cannot be, or NULL.
+CREATE FUNCTION belay.find_contradiction() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_text text;
+BEGIN
+    SELECT format('migration "%s" refers to %s, which is not there', m.name,
+                  CASE WHEN p.id IS NULL THEN format('project %s', m.project_id) ELSE format('definition %s with checksum %s', m.definition_id, m.checksum) END)
+      INTO found_text
+      FROM belay.migration m
+      LEFT JOIN belay.project p ON p.id = m.project_id
+      LEFT JOIN belay.definition d ON d.id = m.definition_id AND d.checksum = m.checksum
+     WHERE p.id IS NULL OR d.id IS NULL ORDER BY m.id LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('belay.%s holds migration %s, which is not registered in that project and place', x.kind, x.migration_id)
+      INTO found_text
+      FROM (SELECT 'pending' AS kind, p.migration_id, p.project_id, p.sort_key FROM belay.pending p
+            UNION ALL SELECT 'applied', a.migration_id, a.project_id, a.sort_key FROM belay.applied a) x
+      LEFT JOIN belay.migration m ON m.id = x.migration_id AND m.project_id = x.project_id AND m.sort_key = x.sort_key
+     WHERE m.id IS NULL LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format(CASE WHEN p.migration_id IS NULL THEN 'migration "%s" is neither applied nor pending' ELSE 'migration "%s" is applied and pending at once' END, m.name)
+      INTO found_text
+      FROM belay.migration m
+      LEFT JOIN belay.pending p ON p.migration_id = m.id
+      LEFT JOIN belay.applied a ON a.migration_id = m.id
+     WHERE (p.migration_id IS NULL) = (a.migration_id IS NULL) ORDER BY m.id LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('belay.%s refers to %s %s, which is not there', x.child, x.parent, x.key) INTO found_text
+      FROM (SELECT 'run' AS child, 'project' AS parent, r.project_id::bigint AS key FROM belay.run r
+             WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = r.project_id)
+            UNION ALL
+            SELECT 'step', 'run', s.run_id FROM belay.step s
+             WHERE NOT EXISTS (SELECT FROM belay.run r WHERE r.id = s.run_id AND r.project_id = s.project_id)
+            UNION ALL
+            SELECT 'step_error', 'step', e.step_id FROM belay.step_error e
+             WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = e.step_id)
+            UNION ALL
+            SELECT 'unfinished', 'migration', u.migration_id FROM belay.unfinished u
+             WHERE NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = u.migration_id AND m.project_id = u.project_id)
+            UNION ALL
+            SELECT 'unfinished', 'step', u.step_id FROM belay.unfinished u
+             WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = u.step_id AND s.migration_id = u.migration_id)) x
+     LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('migration "%s" is applied, and no step of that migration and project applied it', m.name) INTO found_text
+      FROM belay.applied a
+      JOIN belay.migration m ON m.id = a.migration_id
+      LEFT JOIN belay.step s ON s.id = a.step_id AND s.migration_id = a.migration_id AND s.project_id = a.project_id
+                            AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
+     WHERE s.id IS NULL ORDER BY a.position LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('migration "%s" was applied in strict order although "%s" stood in its way', m.name, o.name) INTO found_text
+      FROM belay.project p
+     CROSS JOIN LATERAL belay.find_disorder(p.id) d
+      JOIN belay.migration m ON m.id = d.migration_id
+      JOIN belay.migration o ON o.id = d.in_its_way
+     LIMIT 1;
+    RETURN found_text;
+END $$;
+COMMENT ON FUNCTION belay.find_contradiction() IS 'What in the whole ledger contradicts the rest of it, in words; NULL: nothing. Judges what came by a restore.';
+
+CREATE FUNCTION belay.judge_ledger() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    verdict record;
+    contradiction text := belay.find_contradiction();
+    weakened record;
 BEGIN
-    -- Positions rise, so a row is late exactly if its neighbour in the order was applied before it,
-    -- and it leaves a hole exactly if something that sorts before it was pending at that time.
-    DELETE FROM belay.pending p WHERE p.migration_id = NEW.migration_id;
-    SELECT (SELECT r.ordering = 'strict' FROM belay.run r WHERE r.id = s.run_id) AS ordered,
-           (SELECT CASE WHEN a.position < NEW.position THEN a.migration_id END FROM belay.applied a
-             WHERE a.project_id = NEW.project_id AND a.sort_key > NEW.sort_key
-             ORDER BY a.sort_key LIMIT 1) AS later,
-           (SELECT p.migration_id FROM belay.pending p
-             WHERE p.project_id = NEW.project_id AND p.sort_key < NEW.sort_key AND p.since < NEW.position
-             ORDER BY p.sort_key LIMIT 1) AS hole
-      INTO verdict
-      FROM belay.step s
-     WHERE s.id = NEW.step_id AND s.migration_id = NEW.migration_id AND s.project_id = NEW.project_id
-       AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
-       AND NEW.sort_key = (SELECT m.sort_key FROM belay.migration m WHERE m.id = NEW.migration_id AND m.project_id = NEW.project_id);
-    IF NOT FOUND THEN
+    IF contradiction IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015',
-            MESSAGE = format('belay.applied cannot hold migration %s: no step of that migration, project and place applied it', NEW.migration_id),
-            HINT = 'CALL belay.migrate_up() applies what is pending';
-    ELSIF verdict.ordered AND (verdict.later IS NOT NULL OR verdict.hole IS NOT NULL) THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG001',
-            MESSAGE = format(CASE WHEN verdict.later IS NOT NULL THEN 'migration "%s" sorts before "%s", which is applied already'
-                                  ELSE 'migration "%s" sorts after "%s", which is pending' END,
-                             (SELECT m.name FROM belay.migration m WHERE m.id = NEW.migration_id),
-                             (SELECT m.name FROM belay.migration m WHERE m.id = coalesce(verdict.later, verdict.hole))),
-            DETAIL = 'The ordering is strict: what is applied is a prefix of the registry''s order.',
-            HINT = 'CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name';
+            MESSAGE = format('the ledger that was restored here contradicts itself: %s', contradiction),
+            HINT = 'if the restore is still going on, let it end first; else restore all tables of schema belay from one dump';
+    END IF;
+    -- pg_restore --disable-triggers ends with ENABLE TRIGGER ALL, which takes ALWAYS away.
+    FOR weakened IN
+        SELECT t.tgname, t.tgrelid::regclass AS relation
+          FROM pg_trigger t
+          JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
+          JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pg_belay'
+         WHERE NOT t.tgisinternal AND t.tgenabled <> 'A'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', weakened.relation, weakened.tgname);
+    END LOOP;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_ledger() IS 'Trigger of belay.seal: refuses (MG015) to seal a ledger that contradicts itself, and enables its triggers for every session again.';
+
+-- ---------------------------------------------------------------------------
+-- The rules of the ledger, in the catalog: for everybody, superusers included.
+-- Triggers rather than foreign keys refuse rows that refer to nothing, since they know the seal.
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.judge_references() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    absent text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM belay.seal) THEN
+        RETURN NULL;
+    END IF;
+    CASE TG_TABLE_NAME
+    WHEN 'migration' THEN
+        SELECT CASE WHEN p.id IS NULL THEN format('project %s', i.project_id)
+                    ELSE format('definition %s with checksum %s', i.definition_id, i.checksum) END INTO absent
+          FROM inserted i
+          LEFT JOIN belay.project p ON p.id = i.project_id
+          LEFT JOIN belay.definition d ON d.id = i.definition_id AND d.checksum = i.checksum
+         WHERE p.id IS NULL OR d.id IS NULL LIMIT 1;
+    WHEN 'run' THEN
+        SELECT format('project %s', i.project_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = i.project_id) LIMIT 1;
+    WHEN 'step' THEN
+        SELECT format('run %s in project %s', i.run_id, i.project_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.run r WHERE r.id = i.run_id AND r.project_id = i.project_id) LIMIT 1;
+    WHEN 'step_error' THEN
+        SELECT format('step %s', i.step_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = i.step_id) LIMIT 1;
+    WHEN 'unfinished' THEN
+        SELECT format('migration %s with step %s', i.migration_id, i.step_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = i.migration_id AND m.project_id = i.project_id)
+            OR NOT EXISTS (SELECT FROM belay.step s WHERE s.id = i.step_id AND s.migration_id = i.migration_id) LIMIT 1;
+    END CASE;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('a row of belay.%s refers to %s, which is not there', TG_TABLE_NAME, absent),
+            HINT = 'Belay writes its tables itself; SELECT * FROM belay.migrate_history() reads them';
     END IF;
     RETURN NULL;
 END $$;
+COMMENT ON FUNCTION belay.judge_references() IS 'Trigger of the ledger''s tables: refuses (MG015) rows that refer to what is not there.';
+
+CREATE FUNCTION belay.judge_applied() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'judge_applied_wrapper';
 COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending, refuses rows that no step made (MG015) and what breaks the policy of the step''s run (MG001).';
 
 CREATE FUNCTION belay.judge_reverted() RETURNS trigger
@@ -349,30 +464,59 @@ COMMENT ON FUNCTION belay.judge_reverted() IS 'Trigger of belay.applied: puts th
 CREATE FUNCTION belay.judge_pending() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    offender text;
+    offender record;
 BEGIN
-    SELECT m.name INTO offender
-      FROM inserted i JOIN belay.applied a ON a.migration_id = i.migration_id JOIN belay.migration m ON m.id = i.migration_id
+    IF NOT EXISTS (SELECT FROM belay.seal) THEN
+        RETURN NULL;
+    END IF;
+    SELECT i.migration_id, m.name INTO offender
+      FROM inserted i
+      LEFT JOIN belay.migration m ON m.id = i.migration_id AND m.project_id = i.project_id AND m.sort_key = i.sort_key
+     WHERE m.id IS NULL OR EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = i.migration_id)
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('migration "%s" is applied and cannot be pending as well', offender),
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = CASE WHEN offender.name IS NULL THEN format('migration %s is not registered in that project and place', offender.migration_id)
+                           ELSE format('migration "%s" is applied and cannot be pending as well', offender.name) END,
             HINT = 'CALL belay.migrate_down() reverts the most recently applied one';
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_pending() IS 'Trigger of belay.pending: nothing is applied and pending at once (MG015).';
+COMMENT ON FUNCTION belay.judge_pending() IS 'Trigger of belay.pending: what is pending is registered, and not applied at once (MG015).';
+
+CREATE FUNCTION belay.forget_pending() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM belay.pending p USING gone g WHERE p.migration_id = g.id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.forget_pending() IS 'Trigger of belay.migration: what is no longer registered is no longer pending.';
 
 CREATE FUNCTION belay.judge_place() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moved text;
+    other text;
 BEGIN
     IF NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = NEW.migration_id AND m.sort_key = NEW.sort_key) THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015',
             MESSAGE = format('the place of migration %s follows from its name', NEW.migration_id),
             HINT = 'SELECT belay.migrate_rename(old, new) gives it another';
     END IF;
+    IF TG_TABLE_NAME = 'applied' THEN
+        SELECT m.name, o.name INTO moved, other
+          FROM belay.find_disorder(NEW.project_id) d
+          JOIN belay.migration m ON m.id = d.migration_id
+          JOIN belay.migration o ON o.id = d.in_its_way;
+        IF FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'MG001',
+                MESSAGE = format('migration "%s", which was applied in strict order, would change places with "%s"', moved, other),
+                HINT = 'what was applied in strict order keeps its place: choose a name that sorts where it stands';
+        END IF;
+    END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015).';
+COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015), and what was applied in strict order keeps it (MG001).';
 
 CREATE FUNCTION belay.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -382,6 +526,26 @@ BEGIN
         HINT = TG_ARGV[1];
 END $$;
 COMMENT ON FUNCTION belay.refuse_change() IS 'Trigger of the ledger''s tables: refuses (MG015) what would rewrite history.';
+
+CREATE TRIGGER seal_inserted AFTER INSERT ON belay.seal
+    FOR EACH ROW EXECUTE FUNCTION belay.judge_ledger();
+CREATE TRIGGER seal_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.seal FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('a ledger that is sealed stays so', 'SELECT * FROM belay.migrate_history() reads it');
+
+CREATE TRIGGER migration_inserted AFTER INSERT ON belay.migration
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER migration_updated AFTER UPDATE ON belay.migration
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER migration_gone AFTER DELETE ON belay.migration
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION belay.forget_pending();
+CREATE TRIGGER run_inserted AFTER INSERT ON belay.run
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER step_inserted AFTER INSERT ON belay.step
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER step_error_inserted AFTER INSERT ON belay.step_error
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER unfinished_inserted AFTER INSERT ON belay.unfinished
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
 
 -- What is applied changes by applying and reverting only; a rename moves its place.
 CREATE TRIGGER applied_inserted AFTER INSERT ON belay.applied
@@ -429,15 +593,17 @@ DECLARE
 BEGIN
     refused := CASE TG_TABLE_NAME
         WHEN 'definition' THEN
-            (SELECT format('definition %s has run and is part of the history', OLD.id)
-              WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id))
+            (SELECT format('definition %s is registered, or has run and is part of the history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = OLD.id))
         WHEN 'project' THEN
             (SELECT format('project %s has migrations or a history', OLD.id)
               WHERE EXISTS (SELECT FROM belay.migration m WHERE m.project_id = OLD.id)
                  OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id))
         ELSE
-            (SELECT format('migration %s is applied: it stays registered and its definition is immutable', OLD.id)
-              WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id))
+            (SELECT format('migration %s is applied or under way: it stays registered and its definition is immutable', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id)
+                 OR TG_OP = 'DELETE' AND EXISTS (SELECT FROM belay.unfinished u WHERE u.migration_id = OLD.id))
         END;
     IF refused IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = refused,
@@ -457,12 +623,21 @@ CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('projects own the history', 'SELECT * FROM belay.project');
 
 -- Also for sessions with session_replication_role = replica, and for appliers of replication.
+ALTER TABLE belay.seal ENABLE ALWAYS TRIGGER seal_inserted;
+ALTER TABLE belay.seal ENABLE ALWAYS TRIGGER seal_kept;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_inserted;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_updated;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_gone;
+ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_inserted;
+ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_inserted;
+ALTER TABLE belay.step_error ENABLE ALWAYS TRIGGER step_error_inserted;
+ALTER TABLE belay.unfinished ENABLE ALWAYS TRIGGER unfinished_inserted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_inserted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_deleted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_frozen;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_kept;
-ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_moved;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_inserted;
+ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_moved;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_moved;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_frozen;
 ALTER TABLE belay.pending ENABLE ALWAYS TRIGGER pending_deleted;
@@ -473,12 +648,12 @@ ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_frozen;
 ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_kept;
 ALTER TABLE belay.step_error ENABLE ALWAYS TRIGGER step_error_frozen;
 ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_frozen;
-ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
-ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
 ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_kept;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_deleted;
-ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_deleted;
+ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 
 -- ---------------------------------------------------------------------------
 -- Verbs that commit

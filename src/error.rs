@@ -60,6 +60,8 @@ pub enum Code {
     ActiveTransaction,
     /// 25006
     ReadOnly,
+    /// 40001
+    Serialization,
     /// 42710
     Duplicate,
     /// 58P01
@@ -94,6 +96,7 @@ impl Code {
             Code::LockNotAvailable => "55P03",
             Code::ActiveTransaction => "25001",
             Code::ReadOnly => "25006",
+            Code::Serialization => "40001",
             Code::Duplicate => "42710",
             Code::UndefinedFile => "58P01",
             Code::ClientGone => "08006",

@@ -6,6 +6,7 @@ mod load;
 mod plan;
 mod project;
 mod register;
+mod triggers;
 mod verbs;
 
 use crate::error::{Code, Failure, Result};

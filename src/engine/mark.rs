@@ -60,6 +60,7 @@ pub fn mark(mark: &Mark<'_>) -> Result<()> {
         let holder = mark.ledger.lock_holder(mark.project)?;
         return Err(contention::busy(mark.project, holder.as_ref(), None));
     }
+    mark.ledger.refuse_old_snapshot(mark.project)?;
     let found = mark
         .ledger
         .lock_registered(mark.project, mark.name)?

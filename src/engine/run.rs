@@ -104,6 +104,10 @@ pub fn run(call: &Call) -> Result<()> {
     }
     contention::take(&ledger, &project, call)?;
     let result = error::catch(|| {
+        if call.mode == Mode::Caller {
+            ledger.refuse_old_snapshot(&project)?;
+        }
+        ledger.seal()?;
         let _guard = MemberGuard::new(&ledger.installed)?;
         under_lock(&ledger, &project, call, ordering)
     });

@@ -84,9 +84,7 @@ impl<'a> StepRun<'a> {
 
     /// Reads and locks the text.
     pub fn lock_text(&self) -> Result<&Text> {
-        let down = self.step.direction == Direction::Down;
-        let text = self.ledger.lock_text(self.step.entry.id, down)?;
-        match text {
+        match self.ledger.lock_text(self.step.entry.id, self.step.direction)? {
             Some(text) => Ok(self.progress.text.get_or_init(|| text)),
             None => Err(Failure::new(
                 Code::Unknown,

@@ -7,7 +7,9 @@ pub mod facts;
 pub mod leftover;
 pub mod project;
 pub mod registry;
+pub mod rules;
 pub mod run;
+mod seal;
 pub mod step;
 pub mod unfinished;
 
@@ -32,10 +34,13 @@ impl Ledger {
         })
     }
 
-    /// Finds it for writing: a standby and a read-only transaction are refused first.
+    /// Finds it for writing: a standby and a read-only transaction are refused first, and a
+    /// restored ledger is judged.
     pub fn open_to_write() -> Result<Ledger> {
         transaction::refuse_read_only(Mode::Caller)?;
-        Ledger::open()
+        let ledger = Ledger::open()?;
+        ledger.seal()?;
+        Ok(ledger)
     }
 
     fn select<T>(

@@ -2,7 +2,7 @@
 
 use belay_core::directive::Pair;
 use belay_core::naming::{Phase, ReleaseName};
-use belay_core::plan::Entry;
+use belay_core::plan::{Direction, Entry};
 use pgrx::Json;
 use serde_json::json;
 
@@ -10,7 +10,9 @@ use super::Ledger;
 use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
+use crate::pg::row as stored;
 use crate::pg::spi::{Row, bind};
+use crate::pg::table::Table;
 use crate::pg::{identity, lock};
 
 /// A registered migration, as far as a load compares it.
@@ -329,24 +331,40 @@ impl Ledger {
     }
 
     /// The text about to run; its definition is locked against replacement until the transaction ends.
-    pub fn lock_text(&self, migration: i64, down: bool) -> Result<Option<Text>> {
-        const UP: &str = "SELECT d.id, d.checksum, d.up, d.up_file, d.up_line, m.up_lock_timeout, m.sort_key
-               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id WHERE m.id = $1";
-        const DOWN: &str = "SELECT d.id, d.checksum, d.down, d.down_file, d.down_line, m.down_lock_timeout, m.sort_key
-               FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id WHERE m.id = $1";
+    pub fn lock_text(&self, migration: i64, direction: Direction) -> Result<Option<Text>> {
         lock::lock_definition(migration, false);
-        let found = self.select(if down { DOWN } else { UP }, &[bind(migration)], |row| {
+        let (sql, file, line, lock_timeout) = match direction {
+            Direction::Up => (c"up", c"up_file", c"up_line", c"up_lock_timeout"),
+            Direction::Down => (c"down", c"down_file", c"down_line", c"down_lock_timeout"),
+        };
+        let schema = self.installed.schema;
+        let registered = |row: &stored::Row| -> Result<(i64, Option<i32>, Vec<u8>)> {
+            Ok((
+                row.require(c"definition_id")?,
+                row.get(lock_timeout)?,
+                row.require(c"sort_key")?,
+            ))
+        };
+        let found = Table::open(schema, c"migration")?
+            .get(c"migration_pkey", c"id", migration, registered)?
+            .transpose()?;
+        let Some((definition_id, lock_timeout, sort_key)) = found else {
+            return Ok(None);
+        };
+        let text = |row: &stored::Row| -> Result<Text> {
             Ok(Text {
-                definition_id: row.require(1)?,
-                checksum: row.require(2)?,
-                sql: row.get(3)?,
-                file: row.get(4)?,
-                line: row.require(5)?,
-                lock_timeout: row.get(6)?,
-                sort_key: row.require(7)?,
+                definition_id,
+                checksum: row.require(c"checksum")?,
+                sql: row.get(sql)?,
+                file: row.get(file)?,
+                line: row.require(line)?,
+                lock_timeout,
+                sort_key: sort_key.clone(),
             })
-        })?;
-        Ok(found.into_iter().next())
+        };
+        Table::open(schema, c"definition")?
+            .get(c"definition_pkey", c"id", definition_id, text)?
+            .transpose()
     }
 }
 

@@ -5,9 +5,11 @@ use pgrx::JsonB;
 
 use super::Ledger;
 use super::project::Project;
-use crate::error::Result;
+use crate::error::{Code, Failure, Result};
 use crate::pg::extension::LIBRARY_VERSION;
+use crate::pg::row::{Field, Row};
 use crate::pg::spi::bind;
+use crate::pg::table::{Compare, Key, Order, Seen, Table};
 use crate::pg::{client, identity, settings};
 
 /// What a run is begun with.
@@ -64,6 +66,31 @@ impl Ledger {
         ];
         let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
         Ok(id.first().copied().unwrap_or_default())
+    }
+
+    /// Refuses (40001) when the transaction's snapshot is older than a run of the project: the
+    /// plan would be made from what has changed since. Only where the snapshot is the caller's.
+    pub fn refuse_old_snapshot(&self, project: &Project) -> Result<()> {
+        let runs = Table::open(self.installed.schema, c"run")?;
+        let newest = |seen, key: &[Key<'_>]| {
+            let id = |row: &Row| match row.require::<i32>(c"project_id") {
+                Ok(of) if of != project.id => None,
+                Ok(_) => Some(row.require::<i64>(c"id")),
+                Err(error) => Some(Err(error)),
+            };
+            runs.find(c"run_pkey", key, Order::Descending, seen, id)?
+                .transpose()
+        };
+        let known = newest(Seen::ByQueries, &[])?.unwrap_or(0);
+        let since = [Key(c"id", Compare::Greater, Field::Big(known))];
+        match newest(Seen::Now, &since)? {
+            None => Ok(()),
+            Some(run) => Err(Failure::new(
+                Code::Serialization,
+                format!("run {run} changed project \"{}\" after this transaction's snapshot was taken", project.name),
+                "ROLLBACK and begin again, or use READ COMMITTED",
+            )),
+        }
     }
 
     /// Ends a run.

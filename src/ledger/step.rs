@@ -7,7 +7,9 @@ use super::Ledger;
 use super::project::Project;
 use super::registry::Text;
 use crate::error::{Failure, Result, ServerError};
+use crate::pg::row::Field;
 use crate::pg::spi::bind;
+use crate::pg::table::{self, Table};
 use crate::pg::{client, identity};
 
 /// What every row about one attempt needs.
@@ -45,32 +47,33 @@ pub struct Place {
 impl Ledger {
     /// A transactional migration was applied: its step and its place in the applied set.
     pub fn record_applied(&self, attempt: &Attempt<'_>) -> Result<()> {
-        const SQL: &str = "WITH s AS (
-                 INSERT INTO belay.step (run_id, project_id, migration_id, name, direction, definition_id, checksum,
-                        search_path, started_at, finished_at, outcome, statements)
-                 VALUES ($1, $2, $3, $4, 'up', $5, $6, $7, $8, pg_catalog.clock_timestamp(), 'applied', $9)
-                 RETURNING id
-               )
-               INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
-               SELECT $3, $2, s.id, $6, $10::text::name, $11 FROM s";
-        let role = identity::role_name(identity::current_role());
-        self.execute(
-            SQL,
-            &[
-                bind(attempt.run),
-                bind(attempt.project.id),
-                bind(attempt.migration),
-                bind(attempt.name),
-                bind(attempt.text.definition_id),
-                bind(attempt.text.checksum.as_str()),
-                bind(attempt.search_path.as_str()),
-                bind(attempt.started_at),
-                bind(attempt.statements),
-                bind(role),
-                bind(attempt.text.sort_key.as_slice()),
-            ],
-        )?;
-        Ok(())
+        let schema = self.installed.schema;
+        let id = table::next_value(schema, c"step_id_seq")?;
+        Table::open_to_write(schema, c"step")?.insert(&[
+            (c"id", Field::Big(id)),
+            (c"run_id", Field::Big(attempt.run)),
+            (c"project_id", Field::Int(attempt.project.id)),
+            (c"migration_id", Field::Big(attempt.migration)),
+            (c"name", Field::Text(attempt.name)),
+            (c"direction", Field::Text("up")),
+            (c"definition_id", Field::Big(attempt.text.definition_id)),
+            (c"checksum", Field::Text(&attempt.text.checksum)),
+            (c"search_path", Field::Text(&attempt.search_path)),
+            (c"started_at", Field::Time(attempt.started_at)),
+            (c"finished_at", Field::Time(client::now())),
+            (c"outcome", Field::Text("applied")),
+            (c"statements", Field::Int(attempt.statements)),
+        ])?;
+        Table::open_to_write(schema, c"applied")?.insert(&[
+            (c"migration_id", Field::Big(attempt.migration)),
+            (c"project_id", Field::Int(attempt.project.id)),
+            (c"sort_key", Field::Bytes(&attempt.text.sort_key)),
+            (c"position", Field::Big(table::next_value(schema, c"ledger_clock")?)),
+            (c"step_id", Field::Big(id)),
+            (c"checksum", Field::Text(&attempt.text.checksum)),
+            (c"applied_at", Field::Time(client::now())),
+            (c"applied_by", Field::Name(&identity::role_name(identity::current_role()))),
+        ])
     }
 
     /// A transactional migration was reverted.

@@ -1,6 +1,7 @@
 //! The extension's own catalog rows: its version, its owner, its members.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use pgrx::pg_sys;
 
@@ -54,7 +55,8 @@ pub fn installed() -> Result<Installed> {
 
 /// What a run guards.
 struct Guarded {
-    belay: Installed,
+    /// The extension, its schema and its members, each as (catalog, OID).
+    objects: HashSet<(pg_sys::Oid, pg_sys::Oid)>,
     /// The ledger's tables.
     tables: Vec<pg_sys::Oid>,
 }
@@ -67,21 +69,35 @@ thread_local! {
 pub struct MemberGuard;
 
 impl MemberGuard {
-    /// Puts the guard up.
+    /// Puts the guard up. A table that this transaction has altered before is not watched.
     pub fn new(installed: &Installed) -> Result<MemberGuard> {
-        const SQL: &str = "SELECT d.objid FROM pg_catalog.pg_depend d
-             JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid
-            WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-              AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
-              AND d.refobjid OPERATOR(pg_catalog.=) $1 AND d.deptype OPERATOR(pg_catalog.=) 'e'
-              AND c.relkind OPERATOR(pg_catalog.=) 'r'";
-        let tables = spi::select(SQL, &[spi::bind(installed.oid)], |row| {
-            row.get::<pg_sys::Oid>(1)
+        const SQL: &str = "SELECT d.classid, d.objid, c.relkind OPERATOR(pg_catalog.=) 'r'
+             FROM pg_catalog.pg_depend d
+             LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid
+              AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.refobjid OPERATOR(pg_catalog.=) $1 AND d.deptype OPERATOR(pg_catalog.=) 'e'";
+        let members = spi::select(SQL, &[spi::bind(installed.oid)], |row| {
+            let none = pg_sys::InvalidOid;
+            let class = row.get::<pg_sys::Oid>(1)?.unwrap_or(none);
+            let object = row.get::<pg_sys::Oid>(2)?.unwrap_or(none);
+            Ok(((class, object), row.require::<bool>(3)?))
         })?;
-        GUARDED.set(Some(Guarded {
-            belay: installed.clone(),
-            tables: tables.into_iter().flatten().collect(),
-        }));
+        let tables = members
+            .iter()
+            .filter(|(_, is_table)| *is_table)
+            .map(|((_, table), _)| *table)
+            .filter(|table| !super::lock::is_locked_for_ddl(*table))
+            .collect();
+        let objects = members
+            .into_iter()
+            .map(|(object, _)| object)
+            .chain([
+                (pg_sys::ExtensionRelationId, installed.oid),
+                (pg_sys::NamespaceRelationId, installed.schema),
+            ])
+            .collect();
+        GUARDED.set(Some(Guarded { objects, tables }));
         Ok(MemberGuard)
     }
 }
@@ -94,14 +110,10 @@ impl Drop for MemberGuard {
 
 /// Whether the object is the extension, its schema or a member, while a run is active.
 pub fn is_guarded(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
-    GUARDED.with_borrow(|guarded| match guarded {
-        None => false,
-        Some(Guarded { belay, .. }) => {
-            (class == pg_sys::ExtensionRelationId && object == belay.oid)
-                || (class == pg_sys::NamespaceRelationId && object == belay.schema)
-                // SAFETY: a catalog lookup; a transaction is open while a migration runs.
-                || unsafe { pg_sys::getExtensionOfObject(class, object) } == belay.oid
-        }
+    GUARDED.with_borrow(|guarded| {
+        guarded
+            .as_ref()
+            .is_some_and(|guarded| guarded.objects.contains(&(class, object)))
     })
 }
 

@@ -1,0 +1,117 @@
+//! Values of a row as Rust sees them, on their way into a table and out of it.
+
+use std::ffi::CStr;
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+use super::table::{Compare, column};
+use crate::error::Result;
+
+/// A value on its way in.
+#[derive(Debug, Clone)]
+pub enum Field<'a> {
+    /// integer
+    Int(i32),
+    /// bigint
+    Big(i64),
+    /// text, or a domain over it
+    Text(&'a str),
+    /// name; what is longer than 63 bytes is cut there
+    Name(&'a str),
+    /// bytea
+    Bytes(&'a [u8]),
+    /// timestamptz
+    Time(TimestampWithTimeZone),
+}
+
+impl Field<'_> {
+    pub(super) fn datum(&self) -> Option<pg_sys::Datum> {
+        match self {
+            Field::Int(value) => value.into_datum(),
+            Field::Big(value) => value.into_datum(),
+            Field::Text(value) => value.into_datum(),
+            Field::Name(value) => Some(name_datum(value)),
+            Field::Bytes(value) => value.into_datum(),
+            Field::Time(value) => (*value).into_datum(),
+        }
+    }
+
+    /// The function that compares a column with such a value.
+    pub(super) fn comparison(&self, compare: Compare) -> Option<pg_sys::Oid> {
+        use Compare::{Equal, Greater, Less};
+        let function = match (self, compare) {
+            (Field::Int(_), Equal) => pg_sys::F_INT4EQ,
+            (Field::Int(_), Greater) => pg_sys::F_INT4GT,
+            (Field::Int(_), Less) => pg_sys::F_INT4LT,
+            (Field::Big(_), Equal) => pg_sys::F_INT8EQ,
+            (Field::Big(_), Greater) => pg_sys::F_INT8GT,
+            (Field::Big(_), Less) => pg_sys::F_INT8LT,
+            (Field::Bytes(_), Equal) => pg_sys::F_BYTEAEQ,
+            (Field::Bytes(_), Greater) => pg_sys::F_BYTEAGT,
+            (Field::Bytes(_), Less) => pg_sys::F_BYTEALT,
+            (Field::Text(_) | Field::Name(_) | Field::Time(_), _) => return None,
+        };
+        Some(pg_sys::Oid::from(function))
+    }
+}
+
+fn name_datum(value: &str) -> pg_sys::Datum {
+    let longest = pg_sys::NAMEDATALEN as usize - 1;
+    let end = (0..=value.len().min(longest))
+        .rev()
+        .find(|end| value.is_char_boundary(*end))
+        .unwrap_or(0);
+    // SAFETY: NAMEDATALEN zeroed bytes in the current memory context, of which the last stays 0.
+    unsafe {
+        let name = pg_sys::palloc0(pg_sys::NAMEDATALEN as usize).cast::<u8>();
+        std::ptr::copy_nonoverlapping(value.as_ptr(), name, end);
+        pg_sys::Datum::from(name)
+    }
+}
+
+/// A row on its way out; valid until the scan that found it goes on.
+pub struct Row {
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    descriptor: pg_sys::TupleDesc,
+    /// Where it lies in its table.
+    pub place: pg_sys::ItemPointerData,
+}
+
+impl Row {
+    /// Takes a tuple apart.
+    ///
+    /// # Safety
+    /// `tuple` is of the shape of `descriptor`, and both outlive the row.
+    pub(super) unsafe fn deform(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Row {
+        // SAFETY: the caller's; both vectors have a place for each column.
+        unsafe {
+            let columns = (*descriptor).natts as usize;
+            let mut values = vec![pg_sys::Datum::null(); columns];
+            let mut nulls = vec![true; columns];
+            pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let place = (*tuple).t_self;
+            Row {
+                values,
+                nulls,
+                descriptor,
+                place,
+            }
+        }
+    }
+
+    /// The value of a column of that type; `None` = NULL.
+    pub fn get<T: FromDatum>(&self, name: &CStr) -> Result<Option<T>> {
+        // SAFETY: the descriptor outlives the row; T is the column's type, as the table defines it.
+        unsafe {
+            let at = column(self.descriptor, name)? - 1;
+            Ok(T::from_datum(self.values[at], self.nulls[at]))
+        }
+    }
+
+    /// A column that is NOT NULL by the table's definition; NULL would be the type's default.
+    pub fn require<T: FromDatum + Default>(&self, name: &CStr) -> Result<T> {
+        Ok(self.get(name)?.unwrap_or_default())
+    }
+}
