@@ -231,8 +231,8 @@ def test_every_setting_is_listed_with_its_default(db):
 
 
 def test_every_sqlstate_is_listed():
-    """Those of src/error.rs, and those that the install scripts raise."""
-    states = set(re.findall(r'=> "([0-9A-Z]{5})",', (TREE / "src" / "error.rs").read_text()))
+    """Those of src/error/code.rs, and those that the install scripts raise."""
+    states = set(re.findall(r'=> "([0-9A-Z]{5})",', (TREE / "src" / "error" / "code.rs").read_text()))
     assert len(states) > 15
     for script in (TREE / "sql").glob("pg_belay--*.sql"):
         states |= set(re.findall(r"ERRCODE = '([0-9A-Z]{5})'", script.read_text()))

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use pgrx::iter::TableIterator;
-use pgrx::{JsonB, name, pg_extern};
+use pgrx::{JsonB, pg_extern};
 use serde_json::Value;
 
 use super::{required, word};
@@ -140,56 +140,39 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     }
 }
 
-fn rows(changes: Vec<Change>) -> Vec<(String, String, Option<String>)> {
-    changes
-        .into_iter()
-        .map(|change| (change.name, change.action.to_owned(), change.detail))
-        .collect()
+/// Columns: name, action, detail.
+type Changes = TableIterator<'static, (String, String, Option<String>)>;
+
+fn rows(changes: Vec<Change>) -> Changes {
+    TableIterator::new(
+        changes
+            .into_iter()
+            .map(|change| (change.name, change.action.to_owned(), change.detail)),
+    )
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity, reason = "they are the function's columns")]
 fn migrate_load(
     directory: Option<&str>,
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<
-    'static,
-    (
-        name!(name, String),
-        name!(action, String),
-        name!(detail, Option<String>),
-    ),
-> {
-    TableIterator::new(entry(|| {
+) -> Changes {
+    rows(entry(|| {
         let directory = required(directory, "directory")?;
-        Ok(rows(load(
-            || read_directory(directory),
-            on_missing,
-            prune,
-            project,
-        )?))
+        load(|| read_directory(directory), on_missing, prune, project)
     }))
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity, reason = "they are the function's columns")]
 fn migrate_load_files(
     files: Option<JsonB>,
     on_missing: Option<&str>,
     prune: Option<bool>,
     project: Option<&str>,
-) -> TableIterator<
-    'static,
-    (
-        name!(name, String),
-        name!(action, String),
-        name!(detail, Option<String>),
-    ),
-> {
-    TableIterator::new(entry(|| {
+) -> Changes {
+    rows(entry(|| {
         let files = required(files, "files")?.0;
-        Ok(rows(load(|| files_of(files), on_missing, prune, project)?))
+        load(|| files_of(files), on_missing, prune, project)
     }))
 }

@@ -2,7 +2,7 @@
 
 use belay_core::plan::{PlannedStep, Request};
 use pgrx::iter::TableIterator;
-use pgrx::{name, pg_extern};
+use pgrx::pg_extern;
 
 use super::verbs::{down_request, redo_request, to_request, up_request};
 use super::{required, word};
@@ -11,69 +11,72 @@ use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
 
-/// The arguments of `migrate_plan` and `migrate_check`.
-struct Question<'a> {
-    target: Option<&'a str>,
+/// The request of a verb; refuses arguments that the verb does not take.
+fn request(
+    verb: &str,
+    target: Option<&str>,
     steps: Option<i32>,
-    phase: Option<&'a str>,
-    release: Option<&'a str>,
-    ordering: Option<&'a str>,
-    verb: Option<&'a str>,
-    project: Option<&'a str>,
-}
-
-impl Question<'_> {
-    fn request(&self) -> Result<Request> {
-        let verb = required(self.verb, "verb")?;
-        let foreign: &[(&str, bool)] = match verb {
-            "down" | "redo" => &[
-                ("target", self.target.is_some()),
-                ("phase", self.phase.is_some()),
-                ("release", self.release.is_some()),
-            ],
-            "to" => &[
-                ("steps", self.steps.is_some()),
-                ("phase", self.phase.is_some()),
-                ("release", self.release.is_some()),
-            ],
-            _ => &[],
-        };
-        if let Some((argument, _)) = foreign.iter().find(|(_, given)| *given) {
-            return Err(Failure::new(
-                Code::InvalidParameter,
-                format!("verb => '{verb}' takes no {argument}"),
-                format!("leave {argument} out; migrate_{verb} does not have it either"),
-            ));
-        }
-        match verb {
-            "up" => up_request(self.target, self.steps, self.phase, self.release),
-            "down" => down_request(Some(self.steps.unwrap_or(1))),
-            "redo" => redo_request(Some(self.steps.unwrap_or(1))),
-            "to" => to_request(self.target),
-            other => Err(Failure::new(
-                Code::InvalidParameter,
-                format!("verb => '{other}' is not known"),
-                "use 'up', 'down', 'to' or 'redo'",
-            )),
-        }
+    phase: Option<&str>,
+    release: Option<&str>,
+) -> Result<Request> {
+    let foreign: &[(&str, bool)] = match verb {
+        "down" | "redo" => &[
+            ("target", target.is_some()),
+            ("phase", phase.is_some()),
+            ("release", release.is_some()),
+        ],
+        "to" => &[
+            ("steps", steps.is_some()),
+            ("phase", phase.is_some()),
+            ("release", release.is_some()),
+        ],
+        _ => &[],
+    };
+    if let Some((argument, _)) = foreign.iter().find(|(_, given)| *given) {
+        return Err(Failure::new(
+            Code::InvalidParameter,
+            format!("verb => '{verb}' takes no {argument}"),
+            format!("leave {argument} out; migrate_{verb} does not have it either"),
+        ));
     }
-
-    /// The plan; `None` for the project `default` that nobody has used yet.
-    fn plan(&self) -> Result<Option<(Project, Planned)>> {
-        let ledger = Ledger::open()?;
-        let name = required(self.project, "project")?;
-        let request = self.request()?;
-        let ordering = word(self.ordering, "ordering", "'strict' or 'permissive'")?;
-        if name == project::DEFAULT && ledger.find_project(name)?.is_none() {
-            return Ok(None);
-        }
-        let project = ledger.project(name)?;
-        let ordering = ordering.unwrap_or(project.ordering);
-        let planned = planning::make(&ledger, &project, &request, ordering)?;
-        Ok(Some((project, planned)))
+    match verb {
+        "up" => up_request(target, steps, phase, release),
+        "down" => down_request(Some(steps.unwrap_or(1))),
+        "redo" => redo_request(Some(steps.unwrap_or(1))),
+        "to" => to_request(target),
+        other => Err(Failure::new(
+            Code::InvalidParameter,
+            format!("verb => '{other}' is not known"),
+            "use 'up', 'down', 'to' or 'redo'",
+        )),
     }
 }
 
+/// The plan; `None` for the project `default` that nobody has used yet.
+fn plan(
+    target: Option<&str>,
+    steps: Option<i32>,
+    phase: Option<&str>,
+    release: Option<&str>,
+    ordering: Option<&str>,
+    verb: Option<&str>,
+    project: Option<&str>,
+) -> Result<Option<(Project, Planned)>> {
+    let ledger = Ledger::open()?;
+    let name = required(project, "project")?;
+    let request = request(required(verb, "verb")?, target, steps, phase, release)?;
+    let ordering = word(ordering, "ordering", "'strict' or 'permissive'")?;
+    if name == project::DEFAULT && ledger.find_project(name)?.is_none() {
+        return Ok(None);
+    }
+    let project = ledger.project(name)?;
+    let ordering = ordering.unwrap_or(project.ordering);
+    let planned = planning::make(&ledger, &project, &request, ordering)?;
+    Ok(Some((project, planned)))
+}
+
+/// The columns of belay.plan_step: step, name, direction, transactional, release, phase,
+/// resume_at, blocked_by, sqlstate, hint.
 type PlanRow = (
     i32,
     String,
@@ -86,6 +89,8 @@ type PlanRow = (
     Option<String>,
     Option<String>,
 );
+
+type PlanRows = TableIterator<'static, PlanRow>;
 
 fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) -> PlanRow {
     let entry = &step.entry;
@@ -106,11 +111,6 @@ fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) 
 }
 
 #[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the function's arguments"
-)]
-#[allow(clippy::type_complexity, reason = "they are the function's columns")]
 fn migrate_plan(
     target: Option<&str>,
     steps: Option<i32>,
@@ -119,48 +119,20 @@ fn migrate_plan(
     ordering: Option<&str>,
     verb: Option<&str>,
     project: Option<&str>,
-) -> TableIterator<
-    'static,
-    (
-        name!(step, i32),
-        name!(name, String),
-        name!(direction, String),
-        name!(transactional, bool),
-        name!(release, Option<String>),
-        name!(phase, Option<String>),
-        name!(resume_at, Option<i32>),
-        name!(blocked_by, Option<String>),
-        name!(sqlstate, Option<String>),
-        name!(hint, Option<String>),
-    ),
-> {
+) -> PlanRows {
     let rows = entry(|| {
-        let question = Question {
-            target,
-            steps,
-            phase,
-            release,
-            ordering,
-            verb,
-            project,
-        };
-        Ok(question
-            .plan()?
-            .map_or_else(Vec::new, |(project, planned)| {
-                let steps = planned.plan.steps.iter().enumerate();
-                steps
-                    .map(|(number, step)| row(number, step, &planned, &project))
-                    .collect()
-            }))
+        let planned = plan(target, steps, phase, release, ordering, verb, project)?;
+        Ok(planned.map_or_else(Vec::new, |(project, planned)| {
+            let steps = planned.plan.steps.iter().enumerate();
+            steps
+                .map(|(number, step)| row(number, step, &planned, &project))
+                .collect()
+        }))
     });
     TableIterator::new(rows)
 }
 
 #[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the function's arguments"
-)]
 fn migrate_check(
     target: Option<&str>,
     steps: Option<i32>,
@@ -171,16 +143,8 @@ fn migrate_check(
     project: Option<&str>,
 ) -> i32 {
     entry(|| {
-        let question = Question {
-            target,
-            steps,
-            phase,
-            release,
-            ordering,
-            verb,
-            project,
-        };
-        let Some((project, planned)) = question.plan()? else {
+        let planned = plan(target, steps, phase, release, ordering, verb, project)?;
+        let Some((project, planned)) = planned else {
             return Ok(0);
         };
         planning::refuse_obstacles(&planned.plan, &project)?;

@@ -10,46 +10,36 @@ use crate::pg::{identity, spi};
 
 const ROW: &str = "SELECT p FROM belay.project p WHERE p.name OPERATOR(pg_catalog.=) $1";
 
-struct Given<'a> {
-    ordering: Option<&'a str>,
-    naming: Option<&'a str>,
+/// The settings as they were given; roles must exist.
+fn settings(
+    ordering: Option<&str>,
+    naming: Option<&str>,
     allow_down: Option<bool>,
-    search_path: Option<&'a str>,
+    search_path: Option<&str>,
     trusted: Option<Vec<Option<String>>>,
-    owner: Option<&'a str>,
-}
-
-impl Given<'_> {
-    fn settings(self) -> Result<Settings> {
-        let trusted: Option<Vec<String>> = self
-            .trusted
-            .map(|roles| roles.into_iter().flatten().collect());
-        for role in trusted
-            .iter()
-            .flatten()
-            .map(String::as_str)
-            .chain(self.owner)
-        {
-            if identity::role_by_name(role).is_none() {
-                return Err(Failure::new(
-                    Code::InvalidParameter,
-                    format!("role \"{role}\" does not exist"),
-                    format!(
-                        "CREATE ROLE {}, or correct the name",
-                        pgrx::spi::quote_identifier(role)
-                    ),
-                ));
-            }
+    owner: Option<&str>,
+) -> Result<Settings> {
+    let trusted: Option<Vec<String>> = trusted.map(|roles| roles.into_iter().flatten().collect());
+    for role in trusted.iter().flatten().map(String::as_str).chain(owner) {
+        if identity::role_by_name(role).is_none() {
+            return Err(Failure::new(
+                Code::InvalidParameter,
+                format!("role \"{role}\" does not exist"),
+                format!(
+                    "CREATE ROLE {}, or correct the name",
+                    pgrx::spi::quote_identifier(role)
+                ),
+            ));
         }
-        Ok(Settings {
-            ordering: word(self.ordering, "ordering", "'strict' or 'permissive'")?,
-            naming: word(self.naming, "naming", "'natural', 'release' or 'diesel'")?,
-            allow_down: self.allow_down,
-            search_path: self.search_path.map(str::to_owned),
-            trusted,
-            owner: self.owner.map(str::to_owned),
-        })
     }
+    Ok(Settings {
+        ordering: word(ordering, "ordering", "'strict' or 'permissive'")?,
+        naming: word(naming, "naming", "'natural', 'release' or 'diesel'")?,
+        allow_down,
+        search_path: search_path.map(str::to_owned),
+        trusted,
+        owner: owner.map(str::to_owned),
+    })
 }
 
 #[pg_extern(sql = false)]
@@ -66,15 +56,7 @@ fn project_create(
         let ledger = Ledger::open_to_write()?;
         let name = required(name, "name")?;
         refuse_bad_name(name)?;
-        let settings = Given {
-            ordering,
-            naming,
-            allow_down,
-            search_path,
-            trusted,
-            owner,
-        }
-        .settings()?;
+        let settings = settings(ordering, naming, allow_down, search_path, trusted, owner)?;
         ledger.create_project(name, &settings)?;
         spi::composite(ROW, &[spi::bind(name)])
     })
@@ -109,15 +91,7 @@ fn project_alter(
         let ledger = Ledger::open_to_write()?;
         let project = ledger.project(required(name, "name")?)?;
         project.refuse_strangers("alter it")?;
-        let settings = Given {
-            ordering,
-            naming,
-            allow_down,
-            search_path,
-            trusted,
-            owner,
-        }
-        .settings()?;
+        let settings = settings(ordering, naming, allow_down, search_path, trusted, owner)?;
         if let Some(naming) = settings.naming {
             ledger.refuse_renaming(&project, naming)?;
         }

@@ -79,10 +79,6 @@ fn given(arguments: &[(&str, Value)]) -> Value {
     Value::Object(given)
 }
 
-fn mode(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
-    transaction::mode_of(fcinfo)
-}
-
 /// An up request from its arguments.
 pub fn up_request(
     target: Option<&str>,
@@ -126,135 +122,51 @@ pub fn to_request(target: Option<&str>) -> Result<Request> {
     Ok(Request::To { target })
 }
 
-#[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the procedure's arguments"
-)]
-fn migrate_up(
+/// A verb: its own arguments, then those that all verbs share.
+///
+/// Written once, since the function's arguments must be the SQL procedure's, one by one.
+macro_rules! verb {
+    ($verb:literal = $function:ident($($argument:ident: $type:ty),+) => $request:expr) => {
+        #[pg_extern(sql = false)]
+        #[allow(
+            clippy::too_many_arguments,
+            reason = "they are the procedure's arguments"
+        )]
+        fn $function(
+            $($argument: $type,)+
+            ordering: Option<&str>,
+            transaction: Option<&str>,
+            on_contention: Option<&str>,
+            wait: Option<Interval>,
+            reason: Option<&str>,
+            trust: Option<Vec<Option<String>>>,
+            project: Option<&str>,
+            fcinfo: pg_sys::FunctionCallInfo,
+        ) {
+            entry(|| {
+                let given = given(&[$((stringify!($argument), json!($argument))),+]);
+                let options = Options {
+                    ordering,
+                    transaction,
+                    on_contention,
+                    wait,
+                    reason,
+                    trust,
+                    project,
+                };
+                let mode = transaction::mode_of(fcinfo);
+                engine::run(&options.call($verb, $request?, given, mode)?)
+            });
+        }
+    };
+}
+
+verb!("up" = migrate_up(
     target: Option<&str>,
     steps: Option<i32>,
     phase: Option<&str>,
-    release: Option<&str>,
-    ordering: Option<&str>,
-    transaction: Option<&str>,
-    on_contention: Option<&str>,
-    wait: Option<Interval>,
-    reason: Option<&str>,
-    trust: Option<Vec<Option<String>>>,
-    project: Option<&str>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) {
-    entry(|| {
-        let request = up_request(target, steps, phase, release)?;
-        let given = given(&[
-            ("target", json!(target)),
-            ("steps", json!(steps)),
-            ("phase", json!(phase)),
-            ("release", json!(release)),
-        ]);
-        let options = Options {
-            ordering,
-            transaction,
-            on_contention,
-            wait,
-            reason,
-            trust,
-            project,
-        };
-        engine::run(&options.call("up", request, given, mode(fcinfo))?)
-    });
-}
-
-#[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the procedure's arguments"
-)]
-fn migrate_down(
-    steps: Option<i32>,
-    ordering: Option<&str>,
-    transaction: Option<&str>,
-    on_contention: Option<&str>,
-    wait: Option<Interval>,
-    reason: Option<&str>,
-    trust: Option<Vec<Option<String>>>,
-    project: Option<&str>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) {
-    entry(|| {
-        let options = Options {
-            ordering,
-            transaction,
-            on_contention,
-            wait,
-            reason,
-            trust,
-            project,
-        };
-        let given = given(&[("steps", json!(steps))]);
-        engine::run(&options.call("down", down_request(steps)?, given, mode(fcinfo))?)
-    });
-}
-
-#[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the procedure's arguments"
-)]
-fn migrate_to(
-    target: Option<&str>,
-    ordering: Option<&str>,
-    transaction: Option<&str>,
-    on_contention: Option<&str>,
-    wait: Option<Interval>,
-    reason: Option<&str>,
-    trust: Option<Vec<Option<String>>>,
-    project: Option<&str>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) {
-    entry(|| {
-        let options = Options {
-            ordering,
-            transaction,
-            on_contention,
-            wait,
-            reason,
-            trust,
-            project,
-        };
-        let given = given(&[("target", json!(target))]);
-        engine::run(&options.call("to", to_request(target)?, given, mode(fcinfo))?)
-    });
-}
-
-#[pg_extern(sql = false)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "they are the procedure's arguments"
-)]
-fn migrate_redo(
-    steps: Option<i32>,
-    ordering: Option<&str>,
-    transaction: Option<&str>,
-    on_contention: Option<&str>,
-    wait: Option<Interval>,
-    reason: Option<&str>,
-    trust: Option<Vec<Option<String>>>,
-    project: Option<&str>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) {
-    entry(|| {
-        let options = Options {
-            ordering,
-            transaction,
-            on_contention,
-            wait,
-            reason,
-            trust,
-            project,
-        };
-        let given = given(&[("steps", json!(steps))]);
-        engine::run(&options.call("redo", redo_request(steps)?, given, mode(fcinfo))?)
-    });
-}
+    release: Option<&str>
+) => up_request(target, steps, phase, release));
+verb!("down" = migrate_down(steps: Option<i32>) => down_request(steps));
+verb!("to" = migrate_to(target: Option<&str>) => to_request(target));
+verb!("redo" = migrate_redo(steps: Option<i32>) => redo_request(steps));

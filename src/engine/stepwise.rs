@@ -3,23 +3,27 @@
 //! An ordinary statement commits together with the row that says so. A statement that
 //! commits by itself has its intent written first; what it left is looked up on resume.
 
+mod resume;
+
 use std::cell::Cell;
 use std::time::Instant;
 
-use belay_core::checksum::Checksum;
 use belay_core::plan::PlannedStep;
 
-use super::leftovers::{self, Finding};
+use self::resume::{refuse_edited, refuse_session_state};
+use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
 use super::transactional::StepRun;
-use crate::error::{Code, Failure, Result};
+use crate::error::{Failure, Result};
 use crate::guc;
 use crate::ledger::unfinished::Progress;
-use crate::pg::parse::{Alone, Kind, Script};
+use crate::pg::parse::{Alone, Kind, Script, Statement};
 use crate::pg::settings::{self, SessionSettings};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, identity, portal};
+
+pub use resume::checksum;
 
 /// A migration under way.
 struct Stepwise<'a> {
@@ -90,65 +94,6 @@ fn open(this: &StepRun<'_>) -> Result<(Script, i64, Option<Progress>)> {
     Ok((script, step_id, progress))
 }
 
-/// A resumed run is another session: what a statement left in the first one is not there.
-fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
-    let last_alone = script
-        .statements
-        .iter()
-        .rposition(|s| matches!(s.kind, Kind::Alone(_)));
-    let offender = script
-        .statements
-        .iter()
-        .enumerate()
-        .find_map(|(i, s)| match s.kind {
-            Kind::SessionState(what) if last_alone.is_some_and(|last| i < last) => {
-                Some((i, s, what))
-            }
-            _ => None,
-        });
-    let Some((index, statement, what)) = offender else {
-        return Ok(());
-    };
-    this.progress.at.set(Some((index, statement.start)));
-    Err(Failure::new(
-        Code::Statement,
-        format!("{what} may not stand before a statement that commits by itself"),
-        "a resumed run would lack it: put it into a migration of its own, or use an ordinary table",
-    ))
-}
-
-/// What tells a statement that has run from an edited one.
-pub fn checksum(script: &Script, index: usize) -> String {
-    let text = script
-        .statements
-        .get(index)
-        .map_or("", |statement| script.statement_text(statement));
-    Checksum::of(text, None)
-        .map(|sum| sum.to_string())
-        .unwrap_or_default()
-}
-
-fn refuse_edited(this: &StepRun<'_>, script: &Script, progress: &Progress) -> Result<()> {
-    let edited = progress
-        .done
-        .iter()
-        .enumerate()
-        .find(|(i, done)| checksum(script, *i) != **done);
-    let Some((index, _)) = edited else {
-        return Ok(());
-    };
-    let now = script
-        .statements
-        .get(index)
-        .map_or("(no such statement)", |s| script.statement_text(s));
-    Err(Failure::new(
-        Code::Changed,
-        format!("migration \"{}\" was edited at statement {}, which has run already", this.name(), index + 1),
-        "put the statements that ran back as they were (belay.definition holds the text), and edit only what follows",
-    )
-    .detail(format!("statement {} is now: {}", index + 1, now.chars().take(200).collect::<String>())))
-}
-
 impl Stepwise<'_> {
     fn prepare_session(&self) -> Result<()> {
         let text = self.this.lock_text()?;
@@ -175,51 +120,17 @@ impl Stepwise<'_> {
         Ok(())
     }
 
-    /// Says where it goes on, looks after what the last session left, runs the settings
-    /// again. Returns the statement to go on with, from 0.
-    fn resume(&self, progress: &Progress) -> Result<usize> {
-        let mut next = usize::try_from(progress.statement - 1).unwrap_or(0);
-        let mut told = format!(
-            "{}: resuming at statement {} of {}",
-            self.this.name(),
-            progress.statement,
-            self.script.statements.len()
-        );
-        for (index, statement) in self.script.statements.iter().enumerate().take(next) {
-            if statement.kind == Kind::Setting {
-                self.this.progress.at.set(Some((index, statement.start)));
-                self.in_transaction(|| self.surroundings.run_one(self.script, index, false))?;
-            }
-        }
-        if progress.started {
-            if let Some(statement) = self.script.statements.get(next) {
-                self.this.progress.at.set(Some((next, statement.start)));
-            }
-            let finding = leftovers::examine(
-                progress.leaves.as_ref(),
-                self.this.name(),
-                progress.statement,
-            )?;
-            told.push_str(&finding.told());
-            for command in finding.commands() {
-                self.alone(|| leftovers::run_alone(command))?;
-            }
-            client::notice(told);
-            if matches!(finding, Finding::Done(_)) || finding.completes() {
-                self.in_transaction(|| self.note_done(next))?;
-                next += 1;
-            }
-        } else {
-            client::notice(told);
-        }
-        Ok(next)
+    /// The statement, noted as the one that an error belongs to.
+    fn take_in_hand(&self, index: usize) -> Option<&Statement> {
+        let statement = self.script.statements.get(index)?;
+        self.this.progress.at.set(Some((index, statement.start)));
+        Some(statement)
     }
 
     fn one(&self, index: usize) -> Result<()> {
-        let Some(statement) = self.script.statements.get(index) else {
+        let Some(statement) = self.take_in_hand(index) else {
             return Ok(());
         };
-        self.this.progress.at.set(Some((index, statement.start)));
         self.begun.set(true);
         let by_itself = match (&statement.kind, self.this.mode) {
             (Kind::Alone(_), _) => true,
@@ -284,10 +195,7 @@ impl Stepwise<'_> {
 
     fn in_transaction(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
         match self.this.mode {
-            Mode::TopLevel => transaction::attempt(Mode::TopLevel, || {
-                body()?;
-                transaction::commit()
-            }),
+            Mode::TopLevel => self.alone(body),
             mode => {
                 transaction::attempt(mode, body)?;
                 transaction::commit()

@@ -84,7 +84,10 @@ impl<'a> StepRun<'a> {
 
     /// Reads and locks the text.
     pub fn lock_text(&self) -> Result<&Text> {
-        match self.ledger.lock_text(self.step.entry.id, self.step.direction)? {
+        match self
+            .ledger
+            .lock_text(self.step.entry.id, self.step.direction)?
+        {
             Some(text) => Ok(self.progress.text.get_or_init(|| text)),
             None => Err(Failure::new(
                 Code::Unknown,

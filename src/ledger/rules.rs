@@ -77,7 +77,9 @@ impl Applied {
     fn is_strict(&self, run: i64) -> Result<bool> {
         let ordering = |run: &Row| run.require::<String>(c"ordering");
         let found = Table::open(self.schema, c"run")?.get(c"run_pkey", c"id", run, ordering)?;
-        Ok(found.transpose()?.is_none_or(|ordering| ordering == "strict"))
+        Ok(found
+            .transpose()?
+            .is_none_or(|ordering| ordering == "strict"))
     }
 
     /// Positions rise, so the row is late exactly if its neighbour in the order was applied

@@ -87,7 +87,10 @@ impl Ledger {
             None => Ok(()),
             Some(run) => Err(Failure::new(
                 Code::Serialization,
-                format!("run {run} changed project \"{}\" after this transaction's snapshot was taken", project.name),
+                format!(
+                    "run {run} changed project \"{}\" after this transaction's snapshot was taken",
+                    project.name
+                ),
                 "ROLLBACK and begin again, or use READ COMMITTED",
             )),
         }

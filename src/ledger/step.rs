@@ -68,11 +68,17 @@ impl Ledger {
             (c"migration_id", Field::Big(attempt.migration)),
             (c"project_id", Field::Int(attempt.project.id)),
             (c"sort_key", Field::Bytes(&attempt.text.sort_key)),
-            (c"position", Field::Big(table::next_value(schema, c"ledger_clock")?)),
+            (
+                c"position",
+                Field::Big(table::next_value(schema, c"ledger_clock")?),
+            ),
             (c"step_id", Field::Big(id)),
             (c"checksum", Field::Text(&attempt.text.checksum)),
             (c"applied_at", Field::Time(client::now())),
-            (c"applied_by", Field::Name(&identity::role_name(identity::current_role()))),
+            (
+                c"applied_by",
+                Field::Name(&identity::role_name(identity::current_role())),
+            ),
         ])
     }
 

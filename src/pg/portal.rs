@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::compat;
-use super::parse::{Script, Statement, Target};
+use super::parse::{Script, Statement};
 use crate::error::Result;
 
 thread_local! {
@@ -128,74 +128,4 @@ unsafe fn run_raw(raw: *mut pg_sys::RawStmt, source: &CStr, top_level: bool) {
         pg_sys::PortalDrop(portal, false);
         pg_sys::CommandCounterIncrement();
     }
-}
-
-/// Names an unnamed concurrent index as the server would (ChooseIndexName, indexcmds.c), in
-/// place, and tells schema and name. Where the table is not there the statement itself
-/// will say so: `None`.
-///
-/// # Safety
-/// `index` is an IndexStmt of the raw grammar.
-pub(super) unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
-    // SAFETY: the caller's; names are palloc'd in the migration's context.
-    unsafe {
-        let relation = (*index).relation;
-        let table = pg_sys::RangeVarGetRelidExtended(
-            relation,
-            pg_sys::NoLock as i32,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        );
-        if table == pg_sys::InvalidOid {
-            return None;
-        }
-        let namespace = pg_sys::get_rel_namespace(table);
-        if (*index).idxname.is_null() {
-            let columns = column_names((*index).indexParams);
-            (*index).idxname = pg_sys::ChooseRelationName(
-                (*relation).relname,
-                columns.as_ptr(),
-                c"idx".as_ptr(),
-                namespace,
-                false,
-            );
-        }
-        let schema = pg_sys::get_namespace_name(namespace);
-        Some(Target {
-            schema: Some(CStr::from_ptr(schema).to_string_lossy().into_owned()),
-            name: CStr::from_ptr((*index).idxname)
-                .to_string_lossy()
-                .into_owned(),
-            partition: None,
-        })
-    }
-}
-
-/// Column names joined by "_", "expr" for an expression, at most a name's length.
-unsafe fn column_names(parameters: *mut pg_sys::List) -> std::ffi::CString {
-    let mut joined: Vec<u8> = Vec::new();
-    // SAFETY: a list of IndexElem nodes.
-    unsafe {
-        let length = if parameters.is_null() {
-            0
-        } else {
-            (*parameters).length as usize
-        };
-        for i in 0..length {
-            let element = (*(*parameters).elements.add(i)).ptr_value as *mut pg_sys::IndexElem;
-            if i > 0 {
-                joined.push(b'_');
-            }
-            match (*element).name.is_null() {
-                true => joined.extend(b"expr"),
-                false => joined.extend(CStr::from_ptr((*element).name).to_bytes()),
-            }
-            if joined.len() >= pg_sys::NAMEDATALEN as usize {
-                break;
-            }
-        }
-    }
-    joined.truncate(pg_sys::NAMEDATALEN as usize - 1);
-    std::ffi::CString::new(joined).unwrap_or_default()
 }

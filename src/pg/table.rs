@@ -152,7 +152,8 @@ impl Table {
             (*estate).es_opened_result_relations =
                 pg_sys::lappend(std::ptr::null_mut(), result.cast());
             (*estate).es_output_cid = pg_sys::GetCurrentCommandId(true);
-            let slot = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
+            let slot =
+                pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
             let columns = (*descriptor).natts as usize;
             std::slice::from_raw_parts_mut((*slot).tts_isnull, columns).fill(true);
             for (name, field) in fields {
@@ -238,7 +239,10 @@ pub(super) unsafe fn column(descriptor: pg_sys::TupleDesc, name: &CStr) -> Resul
         .ok_or_else(|| {
             Failure::new(
                 Code::Version,
-                format!("a table of Belay's has no column {}", name.to_string_lossy()),
+                format!(
+                    "a table of Belay's has no column {}",
+                    name.to_string_lossy()
+                ),
                 "ALTER EXTENSION pg_belay UPDATE, or reconnect when that has been done already",
             )
         })

@@ -1,0 +1,116 @@
+//! What it takes to go on in another session: a text whose statements that ran are as they
+//! were, settings run again, remains of the statement that had begun.
+
+use belay_core::checksum::Checksum;
+
+use super::Stepwise;
+use crate::engine::leftovers::{self, Finding};
+use crate::engine::transactional::StepRun;
+use crate::error::{Code, Failure, Result};
+use crate::ledger::unfinished::Progress;
+use crate::pg::client;
+use crate::pg::parse::{Kind, Script};
+
+/// A resumed run is another session: what a statement left in the first one is not there.
+pub(super) fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
+    let last_alone = script
+        .statements
+        .iter()
+        .rposition(|s| matches!(s.kind, Kind::Alone(_)));
+    let offender = script
+        .statements
+        .iter()
+        .enumerate()
+        .find_map(|(i, s)| match s.kind {
+            Kind::SessionState(what) if last_alone.is_some_and(|last| i < last) => {
+                Some((i, s, what))
+            }
+            _ => None,
+        });
+    let Some((index, statement, what)) = offender else {
+        return Ok(());
+    };
+    this.progress.at.set(Some((index, statement.start)));
+    Err(Failure::new(
+        Code::Statement,
+        format!("{what} may not stand before a statement that commits by itself"),
+        "a resumed run would lack it: put it into a migration of its own, or use an ordinary table",
+    ))
+}
+
+/// What tells a statement that has run from an edited one.
+pub fn checksum(script: &Script, index: usize) -> String {
+    let text = script
+        .statements
+        .get(index)
+        .map_or("", |statement| script.statement_text(statement));
+    Checksum::of(text, None)
+        .map(|sum| sum.to_string())
+        .unwrap_or_default()
+}
+
+/// A statement that has run must be in the text as it was.
+pub(super) fn refuse_edited(
+    this: &StepRun<'_>,
+    script: &Script,
+    progress: &Progress,
+) -> Result<()> {
+    let edited = progress
+        .done
+        .iter()
+        .enumerate()
+        .find(|(i, done)| checksum(script, *i) != **done);
+    let Some((index, _)) = edited else {
+        return Ok(());
+    };
+    let now = script
+        .statements
+        .get(index)
+        .map_or("(no such statement)", |s| script.statement_text(s));
+    Err(Failure::new(
+        Code::Changed,
+        format!("migration \"{}\" was edited at statement {}, which has run already", this.name(), index + 1),
+        "put the statements that ran back as they were (belay.definition holds the text), and edit only what follows",
+    )
+    .detail(format!("statement {} is now: {}", index + 1, now.chars().take(200).collect::<String>())))
+}
+
+impl Stepwise<'_> {
+    /// Says where it goes on, looks after what the last session left, runs the settings
+    /// again. Returns the statement to go on with, from 0.
+    pub(super) fn resume(&self, progress: &Progress) -> Result<usize> {
+        let mut next = usize::try_from(progress.statement - 1).unwrap_or(0);
+        let mut told = format!(
+            "{}: resuming at statement {} of {}",
+            self.this.name(),
+            progress.statement,
+            self.script.statements.len()
+        );
+        for (index, statement) in self.script.statements.iter().enumerate().take(next) {
+            if statement.kind == Kind::Setting {
+                self.take_in_hand(index);
+                self.in_transaction(|| self.surroundings.run_one(self.script, index, false))?;
+            }
+        }
+        if progress.started {
+            self.take_in_hand(next);
+            let finding = leftovers::examine(
+                progress.leaves.as_ref(),
+                self.this.name(),
+                progress.statement,
+            )?;
+            told.push_str(&finding.told());
+            for command in finding.commands() {
+                self.alone(|| leftovers::run_alone(command))?;
+            }
+            client::notice(told);
+            if matches!(finding, Finding::Done(_)) || finding.completes() {
+                self.in_transaction(|| self.note_done(next))?;
+                next += 1;
+            }
+        } else {
+            client::notice(told);
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,130 @@
+//! What a statement that commits by itself acts on, so that what it left can be found.
+
+use std::ffi::{CStr, CString, c_char};
+
+use pgrx::pg_sys;
+
+use super::list::cells;
+use super::{Alone, Kind, Statement};
+
+/// The names a statement that commits by itself acts on, as written; see `Alone`.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// Schema as written.
+    pub schema: Option<String>,
+    /// Index or table.
+    pub name: String,
+    /// The partition of a detach.
+    pub partition: Option<(Option<String>, String)>,
+}
+
+/// What a statement of kind `Alone` acts on; an unnamed index is given its name first, so
+/// that a build that dies can be found. `None` where there is nothing to find.
+pub fn target(statement: &Statement) -> Option<Target> {
+    // SAFETY: the raw tree belongs to the statement and lives as long as its script.
+    unsafe {
+        let node = (*statement.raw).stmt;
+        match &statement.kind {
+            Kind::Alone(Alone::CreateIndex) => index_target(node as *mut pg_sys::IndexStmt),
+            Kind::Alone(Alone::DropIndex) => {
+                let names = cells((*(node as *mut pg_sys::DropStmt)).objects).next()?;
+                let relation = pg_sys::makeRangeVarFromNameList(names as *mut pg_sys::List);
+                Some(from_range(relation))
+            }
+            Kind::Alone(Alone::Reindex) => {
+                let relation = (*(node as *mut pg_sys::ReindexStmt)).relation;
+                (!relation.is_null()).then(|| from_range(relation))
+            }
+            Kind::Alone(Alone::DetachPartition) => {
+                let alter = node as *mut pg_sys::AlterTableStmt;
+                let command = cells((*alter).cmds).next()? as *mut pg_sys::AlterTableCmd;
+                let partition = (*((*command).def as *mut pg_sys::PartitionCmd)).name;
+                let child = from_range(partition);
+                let mut target = from_range((*alter).relation);
+                target.partition = Some((child.schema, child.name));
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+}
+
+unsafe fn from_range(relation: *mut pg_sys::RangeVar) -> Target {
+    // SAFETY: a RangeVar's names end with NUL; the schema may be NULL.
+    unsafe {
+        Target {
+            schema: owned((*relation).schemaname),
+            name: owned((*relation).relname).unwrap_or_default(),
+            partition: None,
+        }
+    }
+}
+
+/// A copy of a name of the server's; `None` for NULL.
+unsafe fn owned(name: *const c_char) -> Option<String> {
+    // SAFETY: the caller's name ends with NUL, or is NULL.
+    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name).to_string_lossy().into_owned() })
+}
+
+/// Names an unnamed concurrent index as the server would (ChooseIndexName, indexcmds.c), in
+/// place, and tells schema and name. Where the table is not there the statement itself
+/// will say so: `None`.
+///
+/// # Safety
+/// `index` is an IndexStmt of the raw grammar.
+unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
+    // SAFETY: the caller's; names are palloc'd in the migration's context.
+    unsafe {
+        let relation = (*index).relation;
+        let table = pg_sys::RangeVarGetRelidExtended(
+            relation,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        );
+        if table == pg_sys::InvalidOid {
+            return None;
+        }
+        let namespace = pg_sys::get_rel_namespace(table);
+        if (*index).idxname.is_null() {
+            let columns = column_names((*index).indexParams);
+            (*index).idxname = pg_sys::ChooseRelationName(
+                (*relation).relname,
+                columns.as_ptr(),
+                c"idx".as_ptr(),
+                namespace,
+                false,
+            );
+        }
+        let schema = pg_sys::get_namespace_name(namespace);
+        Some(Target {
+            schema: owned(schema),
+            name: owned((*index).idxname).unwrap_or_default(),
+            partition: None,
+        })
+    }
+}
+
+/// Column names joined by "_", "expr" for an expression, at most a name's length.
+unsafe fn column_names(parameters: *mut pg_sys::List) -> CString {
+    let mut joined: Vec<u8> = Vec::new();
+    // SAFETY: a list of IndexElem nodes.
+    unsafe {
+        for (i, cell) in cells(parameters).enumerate() {
+            let element = cell as *mut pg_sys::IndexElem;
+            if i > 0 {
+                joined.push(b'_');
+            }
+            match (*element).name.is_null() {
+                true => joined.extend(b"expr"),
+                false => joined.extend(CStr::from_ptr((*element).name).to_bytes()),
+            }
+            if joined.len() >= pg_sys::NAMEDATALEN as usize {
+                break;
+            }
+        }
+    }
+    joined.truncate(pg_sys::NAMEDATALEN as usize - 1);
+    CString::new(joined).unwrap_or_default()
+}
