@@ -127,11 +127,13 @@ def renamed_pending(db: Database) -> None:
 
 
 def renamed_while_permissive(db: Database) -> None:
-    """1, the first of strict runs, moved behind the others: a permissive project may do so. Its runs were in order."""
+    """1, applied first, moved behind the others, which a permissive project allows; it is strict since, and so is the run of 10."""
+    db.execute("SELECT belay.project_create('default', ordering => 'permissive')")
     apply(db, 1, 2, 3)
-    db.execute("SELECT belay.project_alter('default', ordering => 'permissive')")
     db.execute("SELECT belay.migrate_rename('migration1', 'migration9')")
     db.execute("SELECT belay.project_alter('default', ordering => 'strict')")
+    load(db, numbered(2, 3, 10) | {"migration9.sql": numbered(1)["migration1.sql"]})
+    db.execute("CALL belay.migrate_up()")
 
 
 def releases(db: Database) -> None:

@@ -361,6 +361,14 @@ def test_a_dump_without_the_errors_texts_is_taken(db, new_database):
     assert applied(made) == names(1, 2)
 
 
+def test_a_rename_cannot_make_a_ledger_whose_copy_would_be_refused(db):
+    """The rows do not say when a name changed: what strict runs applied keeps its order, though the project is permissive now."""
+    apply(db, 1, 2, 3)
+    db.execute("SELECT belay.project_alter('default', ordering => 'permissive')")
+    with nothing_changes(db), expect_error("MG001", hint=re.compile("choose a name that sorts where it stands")):
+        db.execute("SELECT belay.migrate_rename('migration1', 'migration9')")
+
+
 @pytest.mark.parametrize("way", WITHOUT_TRIGGERS, ids=lambda way: way.__name__)
 def test_after_the_first_write_a_replicas_session_is_judged_however_the_rows_came(db, new_database, tmp_path, way):
     ups_downs_redos(db)
