@@ -1,191 +1,82 @@
 """A dump carries the ledger, whatever has happened in it: the restored copy knows what is applied and goes on there."""
 
+import psycopg
 import pytest
 
+from copies import WAYS, WITHOUT_TRIGGERS, as_text, children_first, first_write, is_sealed, ledger, parallel_custom, plain
 from harness.catalog import fingerprint
-from harness.session import expect_error
-from ledger import applied, load, numbered, state, tables
+from histories import GATE, HISTORIES, apply, names, release, unfinished, ups_downs_redos, waiting
+from ledger import applied, history, load, numbered, tables
 
 
-def names(*numbers: int) -> list[str]:
-    return [f"migration{n}" for n in numbers]
+def projects(db) -> list[str]:
+    return [name for (name,) in db.rows("SELECT name FROM belay.project ORDER BY 1")]
 
 
-def apply(db, *numbers: int) -> None:
-    load(db, numbered(*numbers))
-    db.execute("CALL belay.migrate_up()")
+def readings(db) -> dict[str, list]:
+    """What the reading functions say of each project."""
+    queries = {
+        "status": "SELECT * FROM belay.migrate_status(project => %s)",
+        "history": "SELECT * FROM belay.migrate_history(newest => NULL, project => %s)",
+        "plan": "SELECT * FROM belay.migrate_plan(project => %s)",
+    }
+    return {f"{what} of {name}": db.rows(query, [name]) for name in projects(db) for what, query in queries.items()}
 
 
-def ledger(db) -> dict[str, list[str]]:
-    """Every row of every table of Belay's, and where its sequences stand."""
-    rows = state(db)
-    del rows["relations"]
-    sequences = "SELECT sequencename::text, last_value FROM pg_sequences WHERE schemaname = 'belay' ORDER BY 1"
-    return rows | {"sequences": db.rows(sequences)}
+def attempt(db) -> dict[str, tuple]:
+    """Runs what is pending in each project: how that ends, and what it leaves."""
+    ends = {}
+    for name in projects(db):
+        try:
+            db.execute("CALL belay.migrate_up(project => %s)", [name])
+            end = None
+        except psycopg.Error as error:
+            end = (error.sqlstate, error.diag.message_primary)
+        ends[name] = (end, applied(db, name), tables(db))
+    return ends
 
 
-def plain(db, copy, *options: str) -> None:
-    """pg_dump to psql, which stops at the first error."""
-    script = db.client("pg_dump", *options, check=True).stdout
-    copy.psql(script, check=True)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_a_ledger_survives_every_way(db, new_database, tmp_path, way):
+    ups_downs_redos(db)
+    copy = new_database(extension=False)
+    way(db, copy, tmp_path)
+    assert ledger(copy) == ledger(db)
+    copy.execute("CALL belay.migrate_up()")
+    assert (applied(copy), tables(copy)) == (names(1, 2, 3, 4, 5), ["t1", "t2", "t3", "t4", "t5"])
 
 
-# ── histories ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def ups_downs_redos(db) -> None:
-    """Rows are not in the order of their positions, and some have gone."""
-    apply(db, 1, 2, 3, 4)
-    db.execute("CALL belay.migrate_down(steps => 3)")
-    db.execute("VACUUM belay.applied")
-    db.execute("CALL belay.migrate_up(steps => 1)")
-    db.execute("CALL belay.migrate_redo(steps => 2)")
-    load(db, numbered(1, 2, 3, 4, 5))
-
-
-def renamed_applied(db) -> None:
-    """What was applied last has another name, and the same place."""
-    apply(db, 1, 2, 3)
-    db.execute("SELECT belay.migrate_rename('migration3', 'migration9')")
-
-
-def renamed_pending(db) -> None:
-    """What was pending when the others were applied now sorts before them."""
-    load(db, numbered(1, 2, 3))
-    db.execute("CALL belay.migrate_up(steps => 2)")
-    db.execute("SELECT belay.migrate_rename('migration3', 'migration0')")
-
-
-def loosened_late(db) -> None:
-    apply(db, 1, 3)
-    load(db, numbered(1, 2, 3, 4))
-    db.execute("CALL belay.migrate_up(ordering => 'permissive', reason => 'agreed', steps => 1)")
-    db.execute("CALL belay.migrate_up()")
-
-
-def unfinished(db) -> None:
-    """2 built an index that is invalid, and stopped there."""
-    up = "CREATE TABLE keys AS SELECT 1 AS key FROM generate_series(1, 2);\nCREATE UNIQUE INDEX CONCURRENTLY one ON keys (key);"
-    load(db, numbered(1) | {"migration2.sql": up, "migration3.sql": "CREATE TABLE t3 ()"})
-    with expect_error("23505"):
-        db.execute("CALL belay.migrate_up()")
-
-
-HISTORIES = [ups_downs_redos, renamed_applied, renamed_pending, loosened_late, unfinished]
-
-
-def inserts(db, copy, folder) -> None:
-    plain(db, copy, "--inserts")
-
-
-def as_columns(db, copy, folder) -> None:
-    plain(db, copy, "--column-inserts", "--rows-per-insert=2")
-
-
-def archive(db, copy, folder, *options: str, form: str = "custom") -> None:
-    """pg_dump to a file, pg_restore from it."""
-    db.client("pg_dump", f"--format={form}", "--file", folder / "dump", check=True)
-    copy.client("pg_restore", "--exit-on-error", *options, folder / "dump", check=True)
-
-
-def custom(db, copy, folder) -> None:
-    archive(db, copy, folder)
-
-
-def data_only(db, copy, folder) -> None:
-    plain(db, copy, "--schema-only")
-    plain(db, copy, "--data-only")
-
-
-def data_only_without_triggers(db, copy, folder) -> None:
-    plain(db, copy, "--schema-only")
-    plain(db, copy, "--data-only", "--disable-triggers")
-
-
-def custom_without_triggers(db, copy, folder) -> None:
-    db.client("pg_dump", "--format=custom", "--file", folder / "dump", check=True)
-    copy.client("pg_restore", "--exit-on-error", "--schema-only", folder / "dump", check=True)
-    copy.client("pg_restore", "--exit-on-error", "--data-only", "--disable-triggers", "--jobs=2", folder / "dump", check=True)
-
-
-def reordered(db, copy, folder, key) -> None:
-    """Restores the tables' rows in the order of `key`, as several jobs may do it."""
-    db.client("pg_dump", "--format=custom", "--file", folder / "dump", check=True)
-    entries = db.client("pg_restore", "--list", folder / "dump", check=True).stdout.splitlines()
-    places = [at for at, entry in enumerate(entries) if " TABLE DATA belay " in entry]
-    for at, entry in zip(places, sorted((entries[at] for at in places), key=key)):
-        entries[at] = entry
-    (folder / "list").write_text("\n".join(entries))
-    copy.client("pg_restore", "--exit-on-error", "--use-list", folder / "list", folder / "dump", check=True)
-
-
-#: By foreign keys, from what refers to nothing, with what is pending before what is applied.
-PARENTS = ["project", "definition", "migration", "pending", "run", "step", "step_error", "applied", "unfinished"]
-
-
-def place_of(entry: str) -> int:
-    return PARENTS.index(entry.split(" TABLE DATA belay ")[1].split()[0])
-
-
-def pending_first(db, copy, folder) -> None:
-    reordered(db, copy, folder, place_of)
-
-
-def children_first(db, copy, folder) -> None:
-    """pg_dump tells pg_restore nothing of foreign keys between an extension's tables."""
-    reordered(db, copy, folder, lambda entry: -place_of(entry))
-
-
-def parallel_dump(db, copy, folder) -> None:
-    db.client("pg_dump", "--format=directory", "--jobs=2", "--file", folder / "dump", check=True)
-    copy.client("pg_restore", "--exit-on-error", folder / "dump", check=True)
-
-
-def as_text(db, copy, folder) -> None:
-    plain(db, copy)
-
-
-#: Known to fail; see the reasons.
-CHILDREN = pytest.mark.xfail(strict=True, reason="rows are refused before those that their foreign keys refer to")
-LOST_ALWAYS = pytest.mark.xfail(strict=True, reason="--disable-triggers ends with ENABLE TRIGGER ALL, which takes ALWAYS away")
-
-WAYS = [
-    as_text, inserts, as_columns, custom, pending_first, children_first, parallel_dump,
-    data_only, data_only_without_triggers, custom_without_triggers,
-]  # fmt: skip
-WITHOUT_TRIGGERS = (data_only_without_triggers, custom_without_triggers)
-
-
-def known(way, arrange=None) -> list:
-    """The mark of a combination that fails."""
-    if way is children_first:
-        return [CHILDREN]
-    if arrange is None:
-        return [LOST_ALWAYS] if way in WITHOUT_TRIGGERS else []
-    return []
-
-
-@pytest.mark.parametrize(
-    ("arrange", "way"),
-    [
-        pytest.param(arrange, way, marks=known(way, arrange), id=f"{arrange.__name__}-{way.__name__}")
-        for arrange in HISTORIES
-        for way in WAYS
-    ],
-)
+@pytest.mark.parametrize("way", [as_text, children_first, parallel_custom], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("arrange", HISTORIES, ids=lambda arrange: arrange.__name__)
 def test_a_history_survives(db, new_database, tmp_path, arrange, way):
+    """Rows and readings are the same before the copy is judged, and the judgement finds nothing."""
     arrange(db)
     copy = new_database(extension=False)
     way(db, copy, tmp_path)
     assert ledger(copy) == ledger(db)
+    assert readings(copy) == readings(db)
+    assert not is_sealed(copy)
+    first_write(copy)
+    assert is_sealed(copy)
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=known(way), id=way.__name__) for way in WAYS])
+@pytest.mark.parametrize("arrange", HISTORIES, ids=lambda arrange: arrange.__name__)
+def test_a_copy_goes_on_as_the_original_does(db, new_database, arrange):
+    arrange(db)
+    copy = new_database(extension=False)
+    plain(db, copy)
+    assert attempt(copy) == attempt(db)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_rules_of_the_ledger_survive(db, new_database, tmp_path, way):
-    """As they were installed: for every session_replication_role."""
+    """From the first write on at the latest, they are as they were installed: for every session_replication_role."""
     apply(db, 1)
     copy = new_database(extension=False)
     way(db, copy, tmp_path)
+    if way not in WITHOUT_TRIGGERS:
+        assert fingerprint(copy) == fingerprint(db)
+    first_write(copy)
     assert fingerprint(copy) == fingerprint(db)
 
 
@@ -212,3 +103,92 @@ def test_an_unfinished_migration_is_resumed_in_the_copy(db, new_database):
     copy.execute("CALL belay.migrate_up()")
     assert applied(copy) == names(1, 2, 3)
     assert copy.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one'::regclass")
+
+
+def test_a_copy_of_a_copy_that_was_never_written_to_is_a_copy(db, new_database):
+    ups_downs_redos(db)
+    copy, second = new_database(extension=False), new_database(extension=False)
+    plain(db, copy)
+    plain(copy, second)
+    assert ledger(second) == ledger(db)
+    second.execute("CALL belay.migrate_up()")
+    assert applied(second) == names(1, 2, 3, 4, 5)
+
+
+def test_ten_thousand_applied_migrations_are_restored_and_go_on(db, new_database, tmp_path):
+    files = {f"m{n:05}.sql": "SELECT 1" for n in range(10_000)}
+    load(db, files)
+    db.execute("CALL belay.migrate_up(transaction => 'per_run')")
+    copy = new_database(extension=False)
+    parallel_custom(db, copy, tmp_path)
+    load(copy, files | {"m10000.sql": "CREATE TABLE next ()"})
+    copy.execute("CALL belay.migrate_up()")
+    assert len(applied(copy)) == 10_001
+    assert tables(copy) == ["next"]
+
+
+# ── a dump beside a run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+#: The second of three migrations and the call: what of it the dump sees, and how the copy's runs end.
+BESIDE = {
+    "in a transaction": (
+        f"CREATE TABLE t2 ();\nSELECT pg_advisory_xact_lock({GATE});",
+        "CALL belay.migrate_up()", names(1), ["t1"],
+    ),
+    "statement by statement": (
+        f"-- belay: transaction off\nCREATE TABLE t2 ();\nSELECT pg_advisory_xact_lock({GATE});\nCREATE TABLE t2b ();",
+        "CALL belay.migrate_up()", names(1), ["t1", "t2"],
+    ),
+    "all or nothing": (
+        f"CREATE TABLE t2 ();\nSELECT pg_advisory_xact_lock({GATE});",
+        "CALL belay.migrate_up(transaction => 'per_run')", [], [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_dump_taken_beside_a_run_holds_what_was_committed_and_the_copy_finishes_it(db, new_database, case):
+    second, call, kept, made = BESIDE[case]
+    running = waiting(db, second, call)
+    copy = new_database(extension=False)
+    plain(db, copy)
+    release(db)
+    running.finish()
+    assert (applied(copy), tables(copy)) == (kept, made)
+    assert [name for (name,) in copy.rows("SELECT name FROM belay.migrate_status() WHERE state = 'applied'")] == kept
+    copy.execute("CALL belay.migrate_up()")
+    assert applied(copy) == applied(db) == names(1, 2, 3)
+    assert tables(copy) == tables(db)
+    assert copy.rows("TABLE belay.unfinished") == []
+    assert copy.one("SELECT count(*) FROM belay.run WHERE outcome IS NULL") == 0
+    assert copy.one("SELECT count(*) FROM belay.step WHERE outcome IS NULL") == 0
+    assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
+
+
+def test_a_dump_taken_while_an_index_is_built_leads_to_a_copy_that_builds_it(db, new_database):
+    db.execute("CREATE TABLE keys AS SELECT 1 AS key")
+    load(db, numbered(1, 3) | {"migration2.sql": "CREATE UNIQUE INDEX CONCURRENTLY one ON keys (key);"})
+    with db.connect(autocommit=False) as writer:
+        writer.execute("INSERT INTO keys VALUES (2)")
+        running = db.start("CALL belay.migrate_up()")
+        db.wait_until_blocked(running.pid)
+        copy = new_database(extension=False)
+        plain(db, copy)
+        writer.commit()
+    running.finish()
+    assert applied(copy) == names(1)
+    copy.execute("CALL belay.migrate_up()")
+    assert applied(copy) == applied(db) == names(1, 2, 3)
+    assert copy.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one'::regclass")
+
+
+def test_the_run_that_a_dump_was_taken_beside_is_told_as_lost_in_the_copy(db, new_database):
+    running = waiting(db, *BESIDE["statement by statement"][:2])
+    copy = new_database(extension=False)
+    plain(db, copy)
+    release(db)
+    running.finish()
+    copy.execute("CALL belay.migrate_up()")
+    assert copy.rows("SELECT outcome FROM belay.run ORDER BY id") == [("lost",), ("succeeded",)]
+    assert history(copy)[:2] == [("migration1", "up", "applied"), ("migration2", "up", "lost")]
+    assert db.rows("SELECT outcome FROM belay.run ORDER BY id") == [("succeeded",)]
