@@ -349,7 +349,7 @@ BEGIN
       FROM belay.applied a
       JOIN belay.migration m ON m.id = a.migration_id
       LEFT JOIN belay.step s ON s.id = a.step_id AND s.migration_id = a.migration_id AND s.project_id = a.project_id
-                            AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
+                            AND s.checksum = a.checksum AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
      WHERE s.id IS NULL ORDER BY a.position LIMIT 1;
     IF FOUND THEN RETURN found_text; END IF;
 

@@ -32,7 +32,7 @@ fn load(
     let prune = required(prune, "prune")?;
     let project = required(project, "project")?;
     let files = read()?;
-    let project = ledger.project_for_registration(project)?;
+    let project = ledger.lock_project(&ledger.project_for_registration(project)?)?;
     registration::load(&Load {
         ledger: &ledger,
         project: &project,

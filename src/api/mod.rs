@@ -41,14 +41,14 @@ fn word<T: std::str::FromStr>(
         .transpose()
 }
 
-/// An argument that is a number of at least 1.
-fn count(value: Option<i32>, argument: &str) -> Result<Option<u32>> {
+/// An argument that is a number of at least 1; `what` it counts is for the error.
+fn count(value: Option<i32>, argument: &str, what: &str) -> Result<Option<u32>> {
     value
         .map(|given| {
             u32::try_from(given).ok().filter(|n| *n > 0).ok_or_else(|| {
                 Failure::new(
                     Code::InvalidParameter,
-                    format!("{argument} => {given} is not a number of migrations"),
+                    format!("{argument} => {given} is not {what}"),
                     format!("pass {argument} => 1 or more"),
                 )
             })

@@ -147,6 +147,9 @@ fn migrate_check(
         let Some((project, planned)) = planned else {
             return Ok(0);
         };
+        if planned.plan.steps.is_empty() {
+            planning::refuse_unfinished(&planned, &project)?;
+        }
         planning::refuse_obstacles(&planned.plan, &project)?;
         Ok(i32::try_from(planned.plan.steps.len()).unwrap_or(i32::MAX))
     })

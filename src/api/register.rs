@@ -29,9 +29,7 @@ fn migrate_register(
         let ledger = Ledger::open_to_write()?;
         let (name, up) = (required(name, "name")?, required(up, "up")?);
         let (replace, project) = (required(replace, "replace")?, required(project, "project")?);
-        let project = ledger.project_for_registration(project)?;
-        ledger.lock_project(&project)?;
-        let project = ledger.project(&project.name)?;
+        let project = ledger.lock_project(&ledger.project_for_registration(project)?)?;
         registration::register(&ledger, &project, name, up, down, replace)?;
         row(&project.name, name)
     })
@@ -55,8 +53,7 @@ fn migrate_rename(
     entry(|| {
         let ledger = Ledger::open_to_write()?;
         let (old, new) = (required(old, "old")?, required(new, "new")?);
-        let project = ledger.project(required(project, "project")?)?;
-        ledger.lock_project(&project)?;
+        let project = ledger.lock_project(&ledger.project(required(project, "project")?)?)?;
         registration::rename(&ledger, &project, old, new)?;
         row(&project.name, new)
     })
@@ -86,7 +83,7 @@ fn migrate_mark(
             word(Some(state), "state", "'applied' or 'pending'")?,
             "state",
         )?;
-        let statement = count(statement, "statement")?;
+        let statement = count(statement, "statement", "the number of a statement")?;
         let project = ledger.project(required(project, "project")?)?;
         mark(&Mark {
             ledger: &ledger,

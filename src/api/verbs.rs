@@ -15,6 +15,9 @@ use crate::engine::call::Call;
 use crate::error::{Code, Failure, Result, entry};
 use crate::pg::transaction::{self, Mode};
 
+/// What `steps` counts.
+const MIGRATIONS: &str = "a number of migrations";
+
 /// Options that all verbs share, as they were given.
 struct Options<'a> {
     ordering: Option<&'a str>,
@@ -88,7 +91,7 @@ pub fn up_request(
 ) -> Result<Request> {
     Ok(Request::Up {
         target: target.map(str::to_owned),
-        steps: count(steps, "steps")?,
+        steps: count(steps, "steps", MIGRATIONS)?,
         phase: word::<Phase>(phase, "phase", "'pre' or 'post'")?,
         release: release.map(release_argument).transpose()?,
     })
@@ -101,7 +104,7 @@ fn release_argument(release: &str) -> Result<semver::Version> {
 
 /// A down request from its arguments.
 pub fn down_request(steps: Option<i32>) -> Result<Request> {
-    let steps = count(Some(required(steps, "steps")?), "steps")?;
+    let steps = count(Some(required(steps, "steps")?), "steps", MIGRATIONS)?;
     Ok(Request::Down {
         steps: steps.unwrap_or(1),
     })
@@ -109,7 +112,7 @@ pub fn down_request(steps: Option<i32>) -> Result<Request> {
 
 /// A redo request from its arguments.
 pub fn redo_request(steps: Option<i32>) -> Result<Request> {
-    let steps = count(Some(required(steps, "steps")?), "steps")?;
+    let steps = count(Some(required(steps, "steps")?), "steps", MIGRATIONS)?;
     Ok(Request::Redo {
         steps: steps.unwrap_or(1),
     })

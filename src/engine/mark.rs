@@ -149,10 +149,7 @@ impl Mark<'_> {
             let step = self.step(found, direction);
             let this = StepRun::new(self.ledger, self.project, run, Mode::Caller, &step);
             let text = this.lock_text()?;
-            match direction {
-                Direction::Up => self.ledger.record_applied(&this.attempt(text))?,
-                Direction::Down => self.ledger.record_reverted(&this.attempt(text))?,
-            }
+            self.ledger.record_done(&this.attempt(text))?;
         }
         client::notice(format!("{} is marked {}", self.name, word(self.state)));
         Ok(())

@@ -32,6 +32,8 @@ struct Stepwise<'a> {
     step_id: i64,
     /// Whether this session has begun the statement in hand, and so knows how it ended.
     begun: Cell<bool>,
+    /// Whether the migration's end is committed.
+    ended: Cell<bool>,
     surroundings: Surroundings<'a>,
 }
 
@@ -58,6 +60,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         script: &script,
         step_id,
         begun: Cell::new(false),
+        ended: Cell::new(false),
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
@@ -110,14 +113,15 @@ impl Stepwise<'_> {
             Some(progress) => self.resume(progress)?,
             None => 0,
         };
-        if self.script.statements.is_empty() {
-            return self.in_transaction(|| self.end());
-        }
         for index in first..self.script.statements.len() {
             client::refuse_when_gone()?;
             self.one(index)?;
         }
-        Ok(())
+        // There may be nothing left to run: an empty text, or one that was cut behind what ran.
+        match self.ended.get() {
+            true => Ok(()),
+            false => self.in_transaction(|| self.end()),
+        }
     }
 
     /// The statement, noted as the one that an error belongs to.
@@ -156,18 +160,11 @@ impl Stepwise<'_> {
                 Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition
             )
         );
-        self.alone(|| {
-            let lock_timeout = settings::get(c"lock_timeout");
-            if unlimited {
-                settings::set_text_for_session(c"lock_timeout", "0");
-                transaction::commit()?;
-            }
-            let result = self.surroundings.run_one(self.script, index, true);
-            if unlimited {
-                settings::set_text_for_session(c"lock_timeout", &lock_timeout);
-            }
-            result
-        })?;
+        let run = || self.surroundings.run_one(self.script, index, true);
+        match unlimited {
+            true => self.alone(|| without_lock_timeout(run))?,
+            false => self.alone(run)?,
+        }
         self.in_transaction(|| self.note_done(index))
     }
 
@@ -190,6 +187,7 @@ impl Stepwise<'_> {
             .close_step(&self.this.attempt(text), self.step_id)?;
         self.this
             .announce(run::outcome_of(self.this.step.direction));
+        self.ended.set(true);
         Ok(())
     }
 
@@ -213,6 +211,9 @@ impl Stepwise<'_> {
     /// Writes how far it came. The project stays unfinished; the next run goes on here.
     fn record(&self, failure: Failure) -> Result<Failure> {
         let mut failure = self.this.marked(failure, false);
+        if self.ended.get() {
+            return Ok(failure);
+        }
         let place = self.this.place();
         let repeatable = place
             .statement
@@ -232,12 +233,25 @@ impl Stepwise<'_> {
                 true => self.this.ledger.forget_intent(self.this.step.entry.id)?,
                 false => self.this.ledger.note_failed(self.this.step.entry.id)?,
             }
-            failure.add_hint(
-                "the statements before it are committed; the next run resumes at this one",
-            );
+            failure.add_hint(match place.statement {
+                Some(1) => {
+                    "nothing of the migration is committed; the next run begins with this statement"
+                }
+                _ => "the statements before it are committed; the next run resumes at this one",
+            });
         }
         self.this.ledger.fail_step(self.step_id, place, &failure)?;
         self.this.announce("failed");
         Ok(failure)
     }
+}
+
+/// A build waits for other sessions' transactions as long as they take.
+fn without_lock_timeout(body: impl FnOnce() -> Result<()>) -> Result<()> {
+    let lock_timeout = settings::get(c"lock_timeout");
+    settings::set_text_for_session(c"lock_timeout", "0");
+    transaction::commit()?;
+    let result = body();
+    settings::set_text_for_session(c"lock_timeout", &lock_timeout);
+    result
 }

@@ -30,6 +30,8 @@ pub struct StepRun<'a> {
     pub step: &'a PlannedStep,
     /// When it began.
     pub started_at: TimestampWithTimeZone,
+    /// current_user then; a migration may change it on its way.
+    pub role: String,
     /// How far it came: what its record and its error need, also after an error.
     pub progress: Progress,
 }
@@ -66,6 +68,7 @@ impl<'a> StepRun<'a> {
             step.entry.name, project.name
         ));
         let (started_at, progress) = (client::now(), Progress::default());
+        let role = identity::role_name(identity::current_role());
         StepRun {
             ledger,
             project,
@@ -73,6 +76,7 @@ impl<'a> StepRun<'a> {
             mode,
             step,
             started_at,
+            role,
             progress,
         }
     }
@@ -134,6 +138,7 @@ impl<'a> StepRun<'a> {
                 None => settings::get(c"search_path"),
             },
             started_at: self.started_at,
+            role: &self.role,
             statements: self.progress.statements.get(),
         }
     }
@@ -150,12 +155,7 @@ impl<'a> StepRun<'a> {
         transaction::check_deferred_constraints(self.mode);
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
-        let attempt = self.attempt(text);
-        match self.step.direction {
-            Direction::Up => self.ledger.record_applied(&attempt)?,
-            Direction::Down => self.ledger.record_reverted(&attempt)?,
-        }
-        Ok(())
+        self.ledger.record_done(&self.attempt(text))
     }
 
     /// SET ROLE and SET SESSION AUTHORIZATION end with the migration; anything else that

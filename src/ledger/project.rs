@@ -202,11 +202,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Serialises registrations: held until the transaction ends.
-    pub fn lock_project(&self, project: &Project) -> Result<()> {
+    /// Serialises registrations: held until the transaction ends. The project as it is then.
+    pub fn lock_project(&self, project: &Project) -> Result<Project> {
         const SQL: &str = "SELECT 1 FROM belay.project WHERE id = $1 FOR NO KEY UPDATE";
         self.write(SQL, &[bind(project.id)], |_| Ok(()))?;
-        Ok(())
+        self.project(&project.name)
     }
 
     /// Another naming would give every registered migration another place.

@@ -16,6 +16,7 @@ struct Applied {
     sort_key: Vec<u8>,
     position: i64,
     step: i64,
+    checksum: String,
 }
 
 /// Takes the migration out of belay.pending; refuses a row that no step made (MG015) and one
@@ -31,6 +32,7 @@ pub fn judge_applied(event: &Event) -> Result<()> {
         sort_key: event.row.require(c"sort_key")?,
         position: event.row.require(c"position")?,
         step: event.row.require(c"step_id")?,
+        checksum: event.row.require(c"checksum")?,
     };
     trigger::see_the_statement();
     Table::open_to_write(applied.schema, c"pending")?.delete(
@@ -54,6 +56,7 @@ impl Applied {
         let made = |step: &Row| -> Result<Option<i64>> {
             let made = step.require::<i64>(c"migration_id")? == self.migration
                 && step.require::<i32>(c"project_id")? == self.project
+                && step.require::<String>(c"checksum")? == self.checksum
                 && step.require::<String>(c"direction")? == "up"
                 && step.get::<String>(c"outcome")?.as_deref() != Some("failed");
             Ok(if made { step.get(c"run_id")? } else { None })

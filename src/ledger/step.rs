@@ -7,10 +7,10 @@ use super::Ledger;
 use super::project::Project;
 use super::registry::Text;
 use crate::error::{Failure, Result, ServerError};
+use crate::pg::client;
 use crate::pg::row::Field;
 use crate::pg::spi::bind;
 use crate::pg::table::{self, Table};
-use crate::pg::{client, identity};
 
 /// What every row about one attempt needs.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Attempt<'a> {
     pub search_path: String,
     /// When it began.
     pub started_at: TimestampWithTimeZone,
+    /// Who runs it.
+    pub role: &'a str,
     /// Number of statements.
     pub statements: i32,
 }
@@ -44,67 +46,31 @@ pub struct Place {
     pub line: Option<i32>,
 }
 
-impl Ledger {
-    /// A transactional migration was applied: its step and its place in the applied set.
-    pub fn record_applied(&self, attempt: &Attempt<'_>) -> Result<()> {
-        let schema = self.installed.schema;
-        let id = table::next_value(schema, c"step_id_seq")?;
-        Table::open_to_write(schema, c"step")?.insert(&[
-            (c"id", Field::Big(id)),
-            (c"run_id", Field::Big(attempt.run)),
-            (c"project_id", Field::Int(attempt.project.id)),
-            (c"migration_id", Field::Big(attempt.migration)),
-            (c"name", Field::Text(attempt.name)),
-            (c"direction", Field::Text("up")),
-            (c"definition_id", Field::Big(attempt.text.definition_id)),
-            (c"checksum", Field::Text(&attempt.text.checksum)),
-            (c"search_path", Field::Text(&attempt.search_path)),
-            (c"started_at", Field::Time(attempt.started_at)),
-            (c"finished_at", Field::Time(client::now())),
-            (c"outcome", Field::Text("applied")),
-            (c"statements", Field::Int(attempt.statements)),
-        ])?;
-        Table::open_to_write(schema, c"applied")?.insert(&[
-            (c"migration_id", Field::Big(attempt.migration)),
-            (c"project_id", Field::Int(attempt.project.id)),
-            (c"sort_key", Field::Bytes(&attempt.text.sort_key)),
-            (
-                c"position",
-                Field::Big(table::next_value(schema, c"ledger_clock")?),
-            ),
-            (c"step_id", Field::Big(id)),
-            (c"checksum", Field::Text(&attempt.text.checksum)),
-            (c"applied_at", Field::Time(client::now())),
-            (
-                c"applied_by",
-                Field::Name(&identity::role_name(identity::current_role())),
-            ),
-        ])
-    }
+/// How an attempt ended; a step that is still open has no end.
+struct End<'a> {
+    outcome: &'a str,
+    place: Place,
+    sqlstate: Option<&'a str>,
+}
 
-    /// A transactional migration was reverted.
-    pub fn record_reverted(&self, attempt: &Attempt<'_>) -> Result<()> {
-        const SQL: &str = "WITH s AS (
-                 INSERT INTO belay.step (run_id, project_id, migration_id, name, direction, definition_id, checksum,
-                        search_path, started_at, finished_at, outcome, statements)
-                 VALUES ($1, $2, $3, $4, 'down', $5, $6, $7, $8, pg_catalog.clock_timestamp(), 'reverted', $9)
-               )
-               DELETE FROM belay.applied WHERE migration_id = $3";
-        self.execute(
-            SQL,
-            &[
-                bind(attempt.run),
-                bind(attempt.project.id),
-                bind(attempt.migration),
-                bind(attempt.name),
-                bind(attempt.text.definition_id),
-                bind(attempt.text.checksum.as_str()),
-                bind(attempt.search_path.as_str()),
-                bind(attempt.started_at),
-                bind(attempt.statements),
-            ],
-        )?;
-        Ok(())
+impl End<'_> {
+    fn well(direction: Direction) -> Self {
+        End {
+            outcome: match direction {
+                Direction::Up => "applied",
+                Direction::Down => "reverted",
+            },
+            place: Place::default(),
+            sqlstate: None,
+        }
+    }
+}
+
+impl Ledger {
+    /// A transactional migration was applied or reverted: its step, and what is in force now.
+    pub fn record_done(&self, attempt: &Attempt<'_>) -> Result<()> {
+        let step = self.insert_step(attempt, Some(End::well(attempt.direction)))?;
+        self.put_in_force(attempt, step)
     }
 
     /// An attempt that left nothing behind: it failed, or its run was rolled back.
@@ -114,88 +80,90 @@ impl Ledger {
         place: Place,
         failure: Option<&Failure>,
     ) -> Result<()> {
-        const SQL: &str = "INSERT INTO belay.step (run_id, project_id, migration_id, name, direction, definition_id,
-                      checksum, search_path, started_at, finished_at, outcome, statement, statements, sqlstate)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, pg_catalog.clock_timestamp(), $10, $11, $12, $13)
-               RETURNING id";
-        let outcome = if failure.is_some() {
-            "failed"
-        } else {
-            "rolled back"
+        let sqlstate = failure.map(Failure::sqlstate);
+        let end = End {
+            outcome: match failure {
+                Some(_) => "failed",
+                None => "rolled back",
+            },
+            place,
+            sqlstate: sqlstate.as_deref(),
         };
-        let arguments = [
-            bind(attempt.run),
-            bind(attempt.project.id),
-            bind(attempt.migration),
-            bind(attempt.name),
-            bind(attempt.direction.to_string()),
-            bind(attempt.text.definition_id),
-            bind(attempt.text.checksum.as_str()),
-            bind(attempt.search_path.as_str()),
-            bind(attempt.started_at),
-            bind(outcome),
-            bind(place.statement),
-            bind(attempt.statements),
-            bind(failure.map(Failure::sqlstate)),
-        ];
-        let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
-        match (failure, id.first()) {
-            (Some(failure), Some(id)) => self.record_error(*id, place, failure),
-            _ => Ok(()),
+        let step = self.insert_step(attempt, Some(end))?;
+        match failure {
+            Some(failure) => self.record_error(step, place, failure),
+            None => Ok(()),
         }
     }
 
     /// A non-transactional migration begins, or goes on: its step is visible from now on.
     pub fn open_step(&self, attempt: &Attempt<'_>) -> Result<i64> {
-        const SQL: &str = "INSERT INTO belay.step (run_id, project_id, migration_id, name, direction, definition_id,
-                      checksum, search_path, started_at, statements)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
-        let arguments = [
-            bind(attempt.run),
-            bind(attempt.project.id),
-            bind(attempt.migration),
-            bind(attempt.name),
-            bind(attempt.direction.to_string()),
-            bind(attempt.text.definition_id),
-            bind(attempt.text.checksum.as_str()),
-            bind(attempt.search_path.as_str()),
-            bind(attempt.started_at),
-            bind(attempt.statements),
-        ];
-        let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
-        Ok(id.first().copied().unwrap_or_default())
+        self.insert_step(attempt, None)
     }
 
     /// A non-transactional migration has ended well.
     pub fn close_step(&self, attempt: &Attempt<'_>, step: i64) -> Result<()> {
-        const CLOSE: &str =
+        const SQL: &str =
             "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2
               WHERE id = $1";
-        const APPLY: &str = "INSERT INTO belay.applied (migration_id, project_id, step_id, checksum, applied_by, sort_key)
-               VALUES ($1, $2, $3, $4, $5::text::name, $6)";
-        const REVERT: &str = "DELETE FROM belay.applied WHERE migration_id = $1";
-        match attempt.direction {
-            Direction::Up => {
-                self.execute(CLOSE, &[bind(step), bind("applied")])?;
-                let role = identity::role_name(identity::current_role());
-                self.execute(
-                    APPLY,
-                    &[
-                        bind(attempt.migration),
-                        bind(attempt.project.id),
-                        bind(step),
-                        bind(attempt.text.checksum.as_str()),
-                        bind(role),
-                        bind(attempt.text.sort_key.as_slice()),
-                    ],
-                )?;
-            }
-            Direction::Down => {
-                self.execute(CLOSE, &[bind(step), bind("reverted")])?;
-                self.execute(REVERT, &[bind(attempt.migration)])?;
-            }
+        self.execute(
+            SQL,
+            &[bind(step), bind(End::well(attempt.direction).outcome)],
+        )?;
+        self.put_in_force(attempt, step)
+    }
+
+    fn insert_step(&self, attempt: &Attempt<'_>, end: Option<End<'_>>) -> Result<i64> {
+        let schema = self.installed.schema;
+        let id = table::next_value(schema, c"step_id_seq")?;
+        let direction = attempt.direction.to_string();
+        let mut fields = vec![
+            (c"id", Field::Big(id)),
+            (c"run_id", Field::Big(attempt.run)),
+            (c"project_id", Field::Int(attempt.project.id)),
+            (c"migration_id", Field::Big(attempt.migration)),
+            (c"name", Field::Text(attempt.name)),
+            (c"direction", Field::Text(&direction)),
+            (c"definition_id", Field::Big(attempt.text.definition_id)),
+            (c"checksum", Field::Text(&attempt.text.checksum)),
+            (c"search_path", Field::Text(&attempt.search_path)),
+            (c"started_at", Field::Time(attempt.started_at)),
+            (c"statements", Field::Int(attempt.statements)),
+        ];
+        if let Some(end) = end {
+            fields.extend([
+                (c"finished_at", Field::Time(client::now())),
+                (c"outcome", Field::Text(end.outcome)),
+                (
+                    c"statement",
+                    end.place.statement.map_or(Field::Null, Field::Int),
+                ),
+                (c"sqlstate", end.sqlstate.map_or(Field::Null, Field::Text)),
+            ]);
         }
-        Ok(())
+        Table::open_to_write(schema, c"step")?.insert(&fields)?;
+        Ok(id)
+    }
+
+    /// belay.applied after a step that ended well.
+    fn put_in_force(&self, attempt: &Attempt<'_>, step: i64) -> Result<()> {
+        if attempt.direction == Direction::Down {
+            const REVERT: &str = "DELETE FROM belay.applied WHERE migration_id = $1";
+            self.execute(REVERT, &[bind(attempt.migration)])?;
+            return Ok(());
+        }
+        let schema = self.installed.schema;
+        let position = table::next_value(schema, c"ledger_clock")?;
+        Table::open_to_write(schema, c"applied")?.insert(&[
+            (c"migration_id", Field::Big(attempt.migration)),
+            (c"project_id", Field::Int(attempt.project.id)),
+            (c"sort_key", Field::Bytes(&attempt.text.sort_key)),
+            (c"position", Field::Big(position)),
+            (c"step_id", Field::Big(step)),
+            (c"checksum", Field::Text(&attempt.text.checksum)),
+            (c"applied_at", Field::Time(client::now())),
+            (c"applied_by", Field::Name(attempt.role)),
+        ])
     }
 
     /// A non-transactional migration has failed at a statement.

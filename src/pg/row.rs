@@ -11,6 +11,8 @@ use crate::error::Result;
 /// A value on its way in.
 #[derive(Debug, Clone)]
 pub enum Field<'a> {
+    /// NULL
+    Null,
     /// integer
     Int(i32),
     /// bigint
@@ -28,6 +30,7 @@ pub enum Field<'a> {
 impl Field<'_> {
     pub(super) fn datum(&self) -> Option<pg_sys::Datum> {
         match self {
+            Field::Null => None,
             Field::Int(value) => value.into_datum(),
             Field::Big(value) => value.into_datum(),
             Field::Text(value) => value.into_datum(),
@@ -50,7 +53,7 @@ impl Field<'_> {
             (Field::Bytes(_), Equal) => pg_sys::F_BYTEAEQ,
             (Field::Bytes(_), Greater) => pg_sys::F_BYTEAGT,
             (Field::Bytes(_), Less) => pg_sys::F_BYTEALT,
-            (Field::Text(_) | Field::Name(_) | Field::Time(_), _) => return None,
+            (Field::Null | Field::Text(_) | Field::Name(_) | Field::Time(_), _) => return None,
         };
         Some(pg_sys::Oid::from(function))
     }

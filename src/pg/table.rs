@@ -85,14 +85,15 @@ impl Table {
                 .map(|key| scan_key(descriptor, key))
                 .collect::<Result<_>>()?;
             let index = pg_sys::index_open(index, pg_sys::AccessShareLock as i32);
-            let snapshot = pg_sys::RegisterSnapshot(match seen {
+            // An active snapshot, not just a registered one: long values are fetched under it.
+            pg_sys::PushActiveSnapshot(match seen {
                 Seen::Now => pg_sys::GetLatestSnapshot(),
                 Seen::ByQueries => pg_sys::GetTransactionSnapshot(),
             });
             let scan = pg_sys::systable_beginscan_ordered(
                 self.relation,
                 index,
-                snapshot,
+                pg_sys::GetActiveSnapshot(),
                 keys.len() as i32,
                 keys.as_mut_ptr(),
             );
@@ -109,7 +110,7 @@ impl Table {
                 found = pick(&Row::deform(tuple, descriptor));
             }
             pg_sys::systable_endscan_ordered(scan);
-            pg_sys::UnregisterSnapshot(snapshot);
+            pg_sys::PopActiveSnapshot();
             pg_sys::index_close(index, pg_sys::AccessShareLock as i32);
             Ok(found)
         }
@@ -143,6 +144,7 @@ impl Table {
         // range table. All of it is freed here, or with the transaction after an error.
         unsafe {
             let descriptor = (*self.relation).rd_att;
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             let estate = pg_sys::CreateExecutorState();
             let before = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = (*estate).es_query_cxt;
@@ -173,6 +175,7 @@ impl Table {
             pg_sys::ExecResetTupleTable((*estate).es_tupleTable, false);
             pg_sys::CurrentMemoryContext = before;
             pg_sys::FreeExecutorState(estate);
+            pg_sys::PopActiveSnapshot();
             pg_sys::CommandCounterIncrement();
         }
         Ok(())

@@ -47,7 +47,7 @@ impl std::str::FromStr for OnMissing {
 pub struct Load<'a> {
     /// The ledger.
     pub ledger: &'a Ledger,
-    /// The project.
+    /// The project, locked.
     pub project: &'a Project,
     /// The files: path and content.
     pub files: &'a [(String, Vec<u8>)],
@@ -65,7 +65,6 @@ pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
         .map(|(path, content)| SourceFile { path, content })
         .collect();
     let set = read_files(&sources).map_err(|e| definition::layout_failure(&e))?;
-    load.ledger.lock_project(load.project)?;
     let naming = load
         .project
         .naming

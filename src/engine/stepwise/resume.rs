@@ -3,7 +3,7 @@
 
 use belay_core::checksum::Checksum;
 
-use super::Stepwise;
+use super::{Stepwise, without_lock_timeout};
 use crate::engine::leftovers::{self, Finding};
 use crate::engine::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
@@ -101,7 +101,7 @@ impl Stepwise<'_> {
             )?;
             told.push_str(&finding.told());
             for command in finding.commands() {
-                self.alone(|| leftovers::run_alone(command))?;
+                self.alone(|| without_lock_timeout(|| leftovers::run_alone(command)))?;
             }
             client::notice(told);
             if matches!(finding, Finding::Done(_)) || finding.completes() {

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, NodeTag};
 
-use super::list::{cells, has_option};
+use super::list::{cells, has_option, names_option};
 use super::refused::Refused;
 
 /// What the engine has to know about a statement.
@@ -16,7 +16,7 @@ pub enum Kind {
     Setting,
     /// Makes state of the session (a temporary table, a cursor, ...) that a resumed run would lack.
     SessionState(&'static str),
-    /// DO, CALL, plain REINDEX: commits only where it is allowed to.
+    /// DO, CALL, plain REINDEX and CLUSTER: commits only where it is allowed to.
     MayCommit {
         /// Whether the same again does no harm.
         repeatable: bool,
@@ -62,8 +62,26 @@ pub(super) unsafe fn kind_of(node: *mut pg_sys::Node) -> Result<Kind, Refused> {
             NodeTag::T_VacuumStmt if (*(node as *mut pg_sys::VacuumStmt)).is_vacuumcmd => {
                 Kind::Alone(Alone::Repeatable)
             }
-            NodeTag::T_ClusterStmt if (*(node as *mut pg_sys::ClusterStmt)).relation.is_null() => {
+            // Of a partitioned table it commits after each partition.
+            NodeTag::T_ClusterStmt => {
+                match (*(node as *mut pg_sys::ClusterStmt)).relation.is_null() {
+                    true => Kind::Alone(Alone::Repeatable),
+                    false => Kind::MayCommit { repeatable: true },
+                }
+            }
+            NodeTag::T_AlterDatabaseStmt
+                if names_option(
+                    (*(node as *mut pg_sys::AlterDatabaseStmt)).options,
+                    c"tablespace",
+                ) =>
+            {
                 Kind::Alone(Alone::Repeatable)
+            }
+            NodeTag::T_AlterSubscriptionStmt => {
+                alter_subscription_kind(node as *mut pg_sys::AlterSubscriptionStmt)
+            }
+            NodeTag::T_SelectStmt if is_set_config(node as *mut pg_sys::SelectStmt) => {
+                Kind::Setting
             }
             NodeTag::T_AlterSystemStmt => Kind::Alone(Alone::Repeatable),
             NodeTag::T_AlterTableStmt
@@ -89,7 +107,7 @@ pub(super) unsafe fn kind_of(node: *mut pg_sys::Node) -> Result<Kind, Refused> {
             NodeTag::T_PrepareStmt => Kind::SessionState("PREPARE"),
             NodeTag::T_ListenStmt => Kind::SessionState("LISTEN"),
             NodeTag::T_DeclareCursorStmt => Kind::SessionState("DECLARE CURSOR"),
-            _ if makes_temporary(node) => Kind::SessionState("a temporary table"),
+            _ if makes_temporary(node) => Kind::SessionState("a temporary object"),
             _ => Kind::Ordinary,
         })
     }
@@ -101,9 +119,63 @@ unsafe fn setting_kind(set: *mut pg_sys::VariableSetStmt) -> Result<Kind, Refuse
     // the name says which.
     unsafe {
         let multiple = (*set).kind == pg_sys::VariableSetKind::VAR_SET_MULTI;
-        match multiple && CStr::from_ptr((*set).name) == c"TRANSACTION" {
+        let of_transaction = [c"TRANSACTION", c"TRANSACTION SNAPSHOT"];
+        match multiple && of_transaction.contains(&CStr::from_ptr((*set).name)) {
             true => Err(Refused::Transaction),
             false => Ok(Kind::Setting),
+        }
+    }
+}
+
+/// `SELECT set_config(...)`, as pg_dump writes it: nothing else in the list, no FROM.
+unsafe fn is_set_config(select: *mut pg_sys::SelectStmt) -> bool {
+    // SAFETY: the targets of a SelectStmt are ResTarget; a function's name is a list of String.
+    unsafe {
+        let mut targets = cells((*select).targetList);
+        let (Some(target), None) = (targets.next(), targets.next()) else {
+            return false;
+        };
+        let value = (*(target as *mut pg_sys::ResTarget)).val;
+        if !(*select).fromClause.is_null()
+            || value.is_null()
+            || (*value).type_ != NodeTag::T_FuncCall
+        {
+            return false;
+        }
+        cells((*(value as *mut pg_sys::FuncCall)).funcname)
+            .last()
+            .is_some_and(|name| {
+                CStr::from_ptr((*(name as *mut pg_sys::String)).sval) == c"set_config"
+            })
+    }
+}
+
+/// What refreshes a subscription, or changes its slot, cannot run in a transaction block.
+unsafe fn alter_subscription_kind(alter: *mut pg_sys::AlterSubscriptionStmt) -> Kind {
+    use pg_sys::AlterSubscriptionType as Type;
+    // SAFETY: alter is an AlterSubscriptionStmt, its options a list of DefElem.
+    unsafe {
+        let options = (*alter).options;
+        let alone = match (*alter).kind {
+            Type::ALTER_SUBSCRIPTION_REFRESH => true,
+            Type::ALTER_SUBSCRIPTION_SET_PUBLICATION
+            | Type::ALTER_SUBSCRIPTION_ADD_PUBLICATION
+            | Type::ALTER_SUBSCRIPTION_DROP_PUBLICATION => {
+                !has_option(options, &[c"refresh"], false)
+            }
+            Type::ALTER_SUBSCRIPTION_OPTIONS => {
+                names_option(options, c"failover") || names_option(options, c"two_phase")
+            }
+            _ => false,
+        };
+        match (alone, (*alter).kind) {
+            (false, _) => Kind::Ordinary,
+            (
+                true,
+                Type::ALTER_SUBSCRIPTION_ADD_PUBLICATION
+                | Type::ALTER_SUBSCRIPTION_DROP_PUBLICATION,
+            ) => Kind::Alone(Alone::Unknowable),
+            (true, _) => Kind::Alone(Alone::Repeatable),
         }
     }
 }

@@ -33,3 +33,14 @@ pub(super) unsafe fn has_option(options: *mut pg_sys::List, names: &[&CStr], val
         })
     }
 }
+
+/// Whether a list of options holds one of this name, whatever its value.
+///
+/// # Safety
+/// A list of DefElem nodes, or NULL.
+pub(super) unsafe fn names_option(options: *mut pg_sys::List, name: &CStr) -> bool {
+    // SAFETY: the caller's; an option's name ends with NUL.
+    unsafe {
+        cells(options).any(|cell| CStr::from_ptr((*(cell as *mut pg_sys::DefElem)).defname) == name)
+    }
+}

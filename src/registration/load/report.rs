@@ -29,7 +29,9 @@ pub(super) fn tell(difference: &Difference) {
         .filter(|(n, _)| *n > 0)
         .map(|(n, word)| format!("{n} {word}"))
         .collect();
-    client::notice(words.join(", "));
+    if !words.is_empty() {
+        client::notice(words.join(", "));
+    }
     if !difference.ahead.is_empty() {
         client::notice_with_hint(
             format!(
