@@ -285,11 +285,11 @@ def test_an_up_is_refused_while_a_down_is_unfinished(db):
 @pytest.mark.parametrize(
     "what, text",
     [
-        ("a temporary table", "CREATE TEMP TABLE t ()"),
-        ("a temporary table", "CREATE TEMP TABLE t AS SELECT 1"),
-        ("a temporary table", "SELECT 1 AS x INTO TEMP t"),
-        ("a temporary table", "CREATE TABLE pg_temp.t ()"),
-        ("a temporary table", "CREATE TEMP VIEW v AS SELECT 1"),
+        ("a temporary object", "CREATE TEMP TABLE t ()"),
+        ("a temporary object", "CREATE TEMP TABLE t AS SELECT 1"),
+        ("a temporary object", "SELECT 1 AS x INTO TEMP t"),
+        ("a temporary object", "CREATE TABLE pg_temp.t ()"),
+        ("a temporary object", "CREATE TEMP VIEW v AS SELECT 1"),
         ("PREPARE", "PREPARE p AS SELECT 1"),
         ("LISTEN", "LISTEN l"),
         ("DECLARE CURSOR", "DECLARE c CURSOR WITH HOLD FOR SELECT 1"),
