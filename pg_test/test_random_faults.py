@@ -19,7 +19,6 @@ from typing import Callable
 import psycopg
 import pytest
 
-from conftest import TEMPLATE
 from harness.database import Database
 from harness.random_fault import FAULTS, Fault, Outcome, disturb, draw_fault, is_unknown
 from harness.random_set import MigrationSet, draw_set
@@ -35,8 +34,58 @@ DRAWS = int(os.environ.get("BELAY_SOAK_DRAWS", 50))
 CRASHES = 12
 
 
+#: Making a database takes longer than a draw, so they are made anew only when a draw has failed in one.
+EMPTY = """
+    DROP EXTENSION IF EXISTS pg_belay CASCADE;
+    DROP SCHEMA public CASCADE;
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+    GRANT USAGE ON SCHEMA public TO PUBLIC;
+    COMMENT ON SCHEMA public IS 'standard public schema';
+    CREATE EXTENSION pg_belay;
+"""
+
+
+class Databases:
+    """The database of each server that draws are made in, one after another, and the copies of the draw in hand."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Server, Database] = {}
+        self._copies: list[Database] = []
+
+    def empty(self, server: Server) -> Database:
+        if server not in self._kept:
+            self._kept[server] = Database.create(server)
+        db = self._kept[server]
+        db.close()
+        others = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        db.wait_for(others, what="the last draw's sessions end")
+        db.execute(EMPTY)
+        return db
+
+    def copy(self, db: Database) -> Database:
+        """What a dump of `db` makes of a new database."""
+        copy = Database.create(db.server)
+        self._copies.append(copy)
+        copy.psql(db.client("pg_dump", check=True).stdout, check=True)
+        return copy
+
+    def end_draw(self, server: Server, survived: bool) -> None:
+        for copy in self._copies:
+            copy.remove()
+        self._copies.clear()
+        if not survived and server in self._kept:
+            self._kept.pop(server).remove()
+
+
+@pytest.fixture(scope="module")
+def databases() -> Databases:
+    return Databases()
+
+
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + DRAWS))
-def test_a_disturbed_run_is_survived(server: Server, crash_server: Callable[[], Server], seed: int) -> None:
+def test_a_disturbed_run_is_survived(
+    server: Server, crash_server: Callable[[], Server], databases: Databases, seed: int
+) -> None:
     random = Random(seed)
     crash = random.random() < CRASHES / 100
     drawn = draw_set(random)
@@ -44,40 +93,42 @@ def test_a_disturbed_run_is_survived(server: Server, crash_server: Callable[[], 
     print(f"BELAY_PG={MAJOR} BELAY_SOAK_SEED={seed} BELAY_SOAK_DRAWS=1")
     print(drawn)
     print(*(f"fault: {fault}" for fault in faults), sep="\n")
-    databases: list[Database] = []
+    where = crash_server() if crash else server
+    survived = False
     try:
-        survive(crash_server() if crash else server, drawn, faults, databases)
+        survive(where, databases, drawn, faults)
+        survived = True
     finally:
-        for db in databases:
-            db.remove()
+        databases.end_draw(where, survived)
 
 
-def survive(server: Server, drawn: MigrationSet, faults: list[Fault], databases: list[Database]) -> None:
-    db = prepared(server, drawn, databases)
+def survive(server: Server, databases: Databases, drawn: MigrationSet, faults: list[Fault]) -> None:
+    db = databases.empty(server)
+    prepare(db, drawn)
+    db.execute("CALL belay.migrate_up()")
+    undisturbed = db.dump("--schema-only")
+
+    db = databases.empty(server)
+    prepare(db, drawn)
     for fault in faults:
         outcome = disturb(db, fault)
         print(f"{fault.kind}: {'went through' if outcome.error is None else describe(outcome.error)}")
         assert_survived(db, drawn, fault, outcome)
         if fault.restored:
-            db = restored(db, databases)
+            db = databases.copy(db)
             assert_true(db, drawn)
     complete(db, drawn)
     assert_usable(db.session)
     assert_free(db)
     assert_complete(db, drawn)
-    undisturbed = prepared(server, drawn, databases)
-    undisturbed.execute("CALL belay.migrate_up()")
-    assert db.dump("--schema-only") == undisturbed.dump("--schema-only")
+    assert db.dump("--schema-only") == undisturbed
 
 
-def prepared(server: Server, drawn: MigrationSet, databases: list[Database]) -> Database:
-    db = Database.create(server, TEMPLATE)
-    databases.append(db)
+def prepare(db: Database, drawn: MigrationSet) -> None:
     if drawn.setup:
         db.execute(drawn.setup)
     for migration in drawn.migrations:
         db.execute("SELECT belay.migrate_register(%s, %s)", [migration.name, migration.text])
-    return db
 
 
 def assert_survived(db: Database, drawn: MigrationSet, fault: Fault, outcome: Outcome) -> None:
@@ -90,13 +141,6 @@ def assert_survived(db: Database, drawn: MigrationSet, fault: Fault, outcome: Ou
     assert_true(db, drawn)
     if outcome.inherited:
         assert db.one("SELECT count(*) FROM belay.applied") == len(drawn.migrations)
-
-
-def restored(db: Database, databases: list[Database]) -> Database:
-    copy = Database.create(db.server)
-    databases.append(copy)
-    copy.psql(db.client("pg_dump", check=True).stdout, check=True)
-    return copy
 
 
 def complete(db: Database, drawn: MigrationSet) -> None:
