@@ -113,6 +113,16 @@ $(MAJORS:%=test-%): test-%: install-%
 	@echo "pytest on PostgreSQL $*"
 	@BELAY_PG=$* .belay/venv/bin/python -m pytest pg_test $(PYTEST)
 
+# The seed is printed; SEED=n repeats it, and a draw that failed says how to repeat it alone.
+DRAWS ?= 500
+SEED  := $(or $(SEED),$(shell date +%s))
+.PHONY: soak
+soak: install-$(ONE) ## random faults on random migrations, by the hundred (PG=18 DRAWS=500 SEED=1)
+	@tools/setup --tests $(ONE)
+	@echo "$(DRAWS) draws on PostgreSQL $(ONE): make soak PG=$(ONE) DRAWS=$(DRAWS) SEED=$(SEED)"
+	@BELAY_PG=$(ONE) BELAY_SOAK_DRAWS=$(DRAWS) BELAY_SOAK_SEED=$(SEED) \
+	    .belay/venv/bin/python -m pytest pg_test/test_random_faults.py $(PYTEST)
+
 .PHONY: bench
 bench: ## measure the speed (PG=18), in a release build
 	@$(MAKE) --no-print-directory install-$(ONE) PROFILE=release

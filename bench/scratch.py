@@ -17,6 +17,7 @@ SETTINGS = {
     "jit": "on",
     "max_locks_per_transaction": "64",
     "autovacuum_naptime": "1min",
+    "max_connections": "120",
 }
 
 

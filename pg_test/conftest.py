@@ -6,6 +6,7 @@
     server           the worker's server; never stop or crash it                  harness.server.Server
     standby          a hot standby of `server`: standby.database(db), standby.catch_up()
     private_server   makes servers that a test may crash: private_server(settings={...})
+    crash_server     one server of the worker that tests may crash, if they start it again: crash_server()
     server_folder    a folder that the server's processes can read; the test may write into it
     migrations       the sample application of migrations/, as a folder that the server can read
 
@@ -89,6 +90,22 @@ def private_server(major: int, request: pytest.FixtureRequest) -> Iterator[Calla
         return one
 
     yield create
+    for one in made:
+        _discard(one)
+
+
+@pytest.fixture(scope="session")
+def crash_server(major: int) -> Iterator[Callable[[], Server]]:
+    """One server a worker that tests may crash, if they start it again; made when it is first asked for."""
+    made: list[Server] = []
+
+    def get() -> Server:
+        if not made:
+            made.append(_make_server(major, {}))
+            _make_template(made[0])
+        return made[0]
+
+    yield get
     for one in made:
         _discard(one)
 
