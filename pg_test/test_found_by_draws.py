@@ -42,7 +42,6 @@ def stop_at(db: Database, gate: str, table: str):
     return run, second
 
 
-@pytest.mark.xfail(strict=True, reason="stepwise::run restores the settings in a transaction that the next migration's failure rolls back")
 def test_what_a_migration_outside_a_transaction_sets_is_gone_although_the_next_migration_fails(db):
     register(db, "-- belay: transaction off\nSET work_mem = '5MB'; SELECT 1", "SELECT 1/0")
     with expect_error("22012"):
@@ -50,7 +49,6 @@ def test_what_a_migration_outside_a_transaction_sets_is_gone_although_the_next_m
     assert (db.one("SHOW work_mem"), db.one("SHOW lock_timeout")) == ("4MB", "0")
 
 
-@pytest.mark.xfail(strict=True, reason="a call that finds nothing to do takes no lock and looks at no run")
 def test_a_run_that_died_after_its_last_migration_is_told_as_lost_by_the_next_call(db):
     register(db, "SELECT pg_advisory_xact_lock_shared(42, 1)")
     run, holder = stop_at(db, "SELECT pg_advisory_xact_lock(42, 1)", "belay.run")
@@ -62,7 +60,6 @@ def test_a_run_that_died_after_its_last_migration_is_told_as_lost_by_the_next_ca
     assert db.rows(RUNS) == [("lost",)]
 
 
-@pytest.mark.xfail(strict=True, reason="a cancel while the end of the run is written leaves the run open in a session that lives")
 def test_a_cancel_while_a_run_ends_leaves_no_run_open(db):
     register(db, "SELECT pg_advisory_xact_lock_shared(42, 1)")
     run, holder = stop_at(db, "SELECT pg_advisory_xact_lock(42, 1)", "belay.run")
@@ -80,7 +77,6 @@ def let_end(run, holder) -> None:
     assert not run.is_running
 
 
-@pytest.mark.xfail(strict=True, reason="the failure is written with interrupts on: a second cancel (the postmaster sends each twice) ends that, too")
 @pytest.mark.parametrize("head, table", [("", "belay.run"), ("-- belay: transaction off\n", "belay.run"), ("-- belay: transaction off\n", "belay.unfinished")])
 def test_a_second_cancel_does_not_keep_the_first_out_of_the_history(db, head, table):
     db.execute(ORDERS)
@@ -108,7 +104,6 @@ ENDED = {
 }  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="a cancel between the end of the statement and its row is noted as the statement's own failure, so it runs again")
 @pytest.mark.parametrize("text, gate, holds", [pytest.param(*ENDED[title], id=title) for title in ENDED])
 def test_a_statement_that_had_ended_when_the_cancel_came_is_not_repeated(db, text, gate, holds):
     db.execute(ORDERS)
@@ -123,7 +118,6 @@ def test_a_statement_that_had_ended_when_the_cancel_came_is_not_repeated(db, tex
     assert applied(db) == ["0001"] and db.one(holds) is True
 
 
-@pytest.mark.xfail(strict=True, reason="leftover::find_reindex_remains does not look at the table's toast index")
 def test_a_reindex_of_a_table_that_died_leaves_no_invalid_toast_index(db):
     db.execute(ORDERS)
     register(db, "REINDEX TABLE CONCURRENTLY orders")
@@ -138,7 +132,6 @@ def test_a_reindex_of_a_table_that_died_leaves_no_invalid_toast_index(db):
     assert db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid") == []
 
 
-@pytest.mark.xfail(strict=True, reason="the hint gives the number after the last statement, and migrate_mark refuses it with 22023")
 def test_the_hint_of_an_unknown_outcome_names_calls_that_work_also_for_the_last_statement(db):
     body = "BEGIN COMMIT; PERFORM pg_advisory_xact_lock_shared(42, 1); END"
     register(db, f"-- belay: transaction off\nDO $$ {body} $$")
@@ -157,7 +150,6 @@ def test_the_hint_of_an_unknown_outcome_names_calls_that_work_also_for_the_last_
         assert "'applied'" in error.hint
 
 
-@pytest.mark.xfail(strict=True, reason="an expression that is a function call is named expr, as operators are")
 def test_an_unnamed_concurrent_index_gets_the_name_that_postgresql_gives_it(db):
     db.execute(ORDERS)
     register(db, "CREATE INDEX CONCURRENTLY ON orders (lower(word), id)")
@@ -169,12 +161,6 @@ def test_an_unnamed_concurrent_index_gets_the_name_that_postgresql_gives_it(db):
 CANCELS = 120
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="client::refuse_when_gone calls pq_check_connection without pgrx's guard: it serves interrupts, and the error jumps over all of "
-    "Belay (lock kept, run open, session \"active\"); a cancel in SessionSettings::save or restore, leftovers::examine or finish_run, outside of "
-    "any transaction::attempt, leaves the run open or ends as 'UPDATE of belay.step is refused'",
-)
 def test_a_cancel_at_any_moment_is_told_as_one_leaves_the_lock_free_and_no_run_open(db):
     random = Random(1)
     db.execute("CREATE TABLE orders (id int)")

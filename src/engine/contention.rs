@@ -70,7 +70,7 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
         }
         let left = call.wait.map(|limit| limit.saturating_sub(began.elapsed()));
         client::sleep(left.map_or(pause, |left| pause.min(left.max(Duration::from_millis(1)))));
-        client::refuse_when_gone()?;
+        client::boundary()?;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -3,12 +3,13 @@
 //! Sources: the documentation of CREATE INDEX, DROP INDEX, REINDEX and ALTER TABLE on what
 //! their CONCURRENTLY forms leave behind (INVALID indexes, `_ccnew`/`_ccold`, a pending detach).
 
+use belay_core::plan::Direction;
 use serde_json::{Value as JsonValue, json};
 
 use crate::error::{Code, Failure, Result};
 use crate::ledger::leftover;
 use crate::pg::parse::{self, Alone, Kind, Statement};
-use crate::pg::portal;
+use crate::pg::{cancel, portal};
 
 /// What was found of a statement that had begun.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,12 +79,12 @@ pub fn describe(statement: &Statement) -> Result<JsonValue> {
 }
 
 /// Looks up what became of the statement that had begun.
-pub fn examine(leaves: Option<&JsonValue>, migration: &str, statement: i32) -> Result<Finding> {
+pub fn examine(leaves: Option<&JsonValue>, place: &At<'_>) -> Result<Finding> {
     let text = |key: &str| leaves.and_then(|l| l.get(key)).and_then(JsonValue::as_str);
     let (schema, name) = (text("schema"), text("name"));
     let Some(name) = name else {
         return match text("kind") {
-            Some("unknowable") | None => Err(unknown(migration, statement)),
+            Some("unknowable") | None => Err(unknown(place)),
             _ => Ok(Finding::Repeat),
         };
     };
@@ -114,17 +115,39 @@ pub fn examine(leaves: Option<&JsonValue>, migration: &str, statement: i32) -> R
     })
 }
 
-fn unknown(migration: &str, statement: i32) -> Failure {
-    let next = statement + 1;
+/// The statement that had begun, for the error that its outcome cannot be known.
+pub struct At<'a> {
+    /// The migration's name.
+    pub migration: &'a str,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The statement, from 1.
+    pub statement: i32,
+    /// How many statements there are.
+    pub statements: i32,
+}
+
+fn unknown(place: &At<'_>) -> Failure {
+    let At {
+        migration,
+        direction,
+        statement,
+        statements,
+    } = place;
+    let name = pgrx::spi::quote_literal(migration);
+    let ended = match (statement < statements, direction) {
+        (true, _) => format!("'pending', statement => {}", statement + 1),
+        (false, Direction::Up) => "'applied'".to_owned(),
+        (false, Direction::Down) => "'pending'".to_owned(),
+    };
     Failure::new(
         Code::Unfinished,
         format!(
             "migration \"{migration}\": statement {statement} had begun, and whether it ended cannot be known"
         ),
         format!(
-            "look at the database, then say at which statement to go on: \
-             SELECT belay.migrate_mark({}, 'pending', statement => {statement} (again) or {next} (it had ended))",
-            pgrx::spi::quote_literal(migration)
+            "look at the database, then say how it ended: SELECT belay.migrate_mark({name}, {ended}) when it did, \
+             SELECT belay.migrate_mark({name}, 'pending', statement => {statement}) to run it again"
         ),
     )
 }
@@ -175,7 +198,7 @@ fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
 pub fn run_alone(command: &str) -> Result<()> {
     let script = parse::parse(command)?;
     match script.statements.first() {
-        Some(statement) => portal::run(&script, statement, true),
+        Some(statement) => cancel::allow(|| portal::run(&script, statement, true)),
         None => Ok(()),
     }
 }

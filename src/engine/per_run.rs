@@ -83,7 +83,7 @@ pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
 
 fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally) -> Result<()> {
     for step in &run.planned.plan.steps {
-        client::refuse_when_gone()?;
+        client::boundary()?;
         let began = Instant::now();
         steps.push(StepRun::new(
             run.ledger,

@@ -15,7 +15,7 @@ use crate::ledger::project::{self, Project};
 use crate::ledger::run::NewRun;
 use crate::pg::extension::MemberGuard;
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{client, error, lock, timeout};
+use crate::pg::{cancel, client, error, lock, timeout};
 
 thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
@@ -100,16 +100,27 @@ pub fn run(call: &Call) -> Result<()> {
     let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
     let planned = planning::make(&ledger, &project, &call.request, ordering)?;
     if planned.plan.steps.is_empty() && planned.gathered.facts.unfinished.is_none() {
+        cancel::hold(|| tell_lost(&ledger, &project, call.mode))?;
         return nothing_to_do(&ledger, &project, &planned);
     }
-    contention::take(&ledger, &project, call)?;
+    cancel::hold(|| alone(&ledger, &project, call, ordering))
+}
+
+/// Takes the project's lock, runs, and releases it on every way out.
+fn alone(
+    ledger: &Ledger,
+    project: &Project,
+    call: &Call,
+    ordering: belay_core::order::Ordering,
+) -> Result<()> {
+    contention::take(ledger, project, call)?;
     let result = error::catch(|| {
         if call.mode == Mode::Caller {
-            ledger.refuse_old_snapshot(&project)?;
+            ledger.refuse_old_snapshot(project)?;
         }
         ledger.seal()?;
         let _guard = MemberGuard::new(&ledger.installed)?;
-        under_lock(&ledger, &project, call, ordering)
+        under_lock(ledger, project, call, ordering)
     });
     if result.is_err() && call.mode == Mode::TopLevel {
         transaction::restart();
@@ -117,6 +128,20 @@ pub fn run(call: &Call) -> Result<()> {
     if call.mode != Mode::Caller {
         lock::unlock(project.id);
     }
+    result
+}
+
+/// A run whose session died after its last migration is told by the next call, too.
+fn tell_lost(ledger: &Ledger, project: &Project, mode: Mode) -> Result<()> {
+    if mode == Mode::Caller
+        || !ledger.has_open_run(project)?
+        || !lock::try_lock(project.id, contention::scope(mode))
+    {
+        return Ok(());
+    }
+    let result = transaction::attempt(mode, || ledger.note_lost(project));
+    let result = result.and_then(|()| transaction::commit());
+    lock::unlock(project.id);
     result
 }
 
@@ -217,8 +242,8 @@ fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) -> Res
 fn each_by_itself(run: &Run<'_>) -> Result<()> {
     let mut tally = Tally::default();
     for step in &run.planned.plan.steps {
-        let result = error::catch(|| {
-            client::refuse_when_gone()?;
+        let result = transaction::attempt(run.call.mode, || {
+            client::boundary()?;
             contention::keep(run.project, run.call.mode)
         });
         let result = result.and_then(|()| one(run, step));

@@ -9,7 +9,7 @@ use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::pg::parse::Script;
 use crate::pg::transaction::Mode;
-use crate::pg::{client, extension, portal, settings, timeout};
+use crate::pg::{cancel, client, extension, portal, settings, timeout};
 
 /// What the statements of a migration run under.
 pub struct Surroundings<'a> {
@@ -48,9 +48,14 @@ impl<'a> Surroundings<'a> {
             return Ok(());
         };
         timeout::arm_statement_timeout(self.limit());
-        portal::run(script, statement, top_level)?;
+        cancel::allow(|| -> Result<()> {
+            portal::run(script, statement, top_level)?;
+            if !top_level {
+                client::check_interrupts();
+            }
+            Ok(())
+        })?;
         timeout::disarm_statement_timeout();
-        client::check_interrupts();
         extension::refuse_altered_ledger()?;
         contention::keep(self.project, self.mode)
     }

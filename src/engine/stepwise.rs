@@ -64,7 +64,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
-    let restored = transaction::attempt(mode, || saved.restore());
+    let restored = stepwise.in_transaction(|| saved.restore());
     let result = result
         .and(restored)
         .and_then(|()| this.refuse_changed_identity(who));
@@ -114,7 +114,7 @@ impl Stepwise<'_> {
             None => 0,
         };
         for index in first..self.script.statements.len() {
-            client::refuse_when_gone()?;
+            transaction::attempt(self.this.mode, client::boundary)?;
             self.one(index)?;
         }
         // There may be nothing left to run: an empty text, or one that was cut behind what ran.

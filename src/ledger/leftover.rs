@@ -28,7 +28,7 @@ pub struct Parent {
 
 /// The relation of that name, as the search_path finds it when no schema is given.
 pub fn find_relation(schema: Option<&str>, name: &str) -> Result<Option<Index>> {
-    const SQL: &str = "SELECT c.relname::text, c.oid::pg_catalog.regclass::text, coalesce(i.indisvalid, true)
+    const SQL: &str = "SELECT c.relname::pg_catalog.text, c.oid::pg_catalog.regclass::pg_catalog.text, coalesce(i.indisvalid, true)
            FROM pg_catalog.pg_class c
            LEFT JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
           WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(
@@ -42,13 +42,15 @@ pub fn find_relation(schema: Option<&str>, name: &str) -> Result<Option<Index>> 
     })
 }
 
-/// Invalid `_ccnew` and `_ccold` indexes of the table, or of the index's table.
+/// Invalid `_ccnew` and `_ccold` indexes of the table, or of the index's table, and of its TOAST table.
 pub fn find_reindex_remains(schema: Option<&str>, name: &str) -> Result<Vec<Index>> {
-    const SQL: &str = "SELECT c.relname::text, c.oid::pg_catalog.regclass::text, false
+    const SQL: &str = "SELECT c.relname::pg_catalog.text, c.oid::pg_catalog.regclass::pg_catalog.text, false
            FROM (SELECT pg_catalog.to_regclass(
                  coalesce(pg_catalog.quote_ident($1) OPERATOR(pg_catalog.||) '.', '') OPERATOR(pg_catalog.||) pg_catalog.quote_ident($2)) AS oid) n
-           JOIN pg_catalog.pg_index i ON NOT i.indisvalid AND i.indrelid OPERATOR(pg_catalog.=) coalesce(
+           JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) coalesce(
                 (SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid OPERATOR(pg_catalog.=) n.oid), n.oid)
+           JOIN pg_catalog.pg_index i ON NOT i.indisvalid
+            AND (i.indrelid OPERATOR(pg_catalog.=) t.oid OR i.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid)
            JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
           WHERE c.relname OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'";
     spi::select(SQL, &[bind(schema), bind(name)], |row| {
@@ -62,7 +64,7 @@ pub fn find_reindex_remains(schema: Option<&str>, name: &str) -> Result<Vec<Inde
 
 /// The parent of a partition, while it is one.
 pub fn find_parent(schema: Option<&str>, name: &str) -> Result<Option<Parent>> {
-    const SQL: &str = "SELECT h.inhparent::pg_catalog.regclass::text, h.inhrelid::pg_catalog.regclass::text, h.inhdetachpending
+    const SQL: &str = "SELECT h.inhparent::pg_catalog.regclass::pg_catalog.text, h.inhrelid::pg_catalog.regclass::pg_catalog.text, h.inhdetachpending
            FROM pg_catalog.pg_inherits h
           WHERE h.inhrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(
                 coalesce(pg_catalog.quote_ident($1) OPERATOR(pg_catalog.||) '.', '') OPERATOR(pg_catalog.||) pg_catalog.quote_ident($2))";

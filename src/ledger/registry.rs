@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::pg::row as stored;
 use crate::pg::spi::{Row, bind};
 use crate::pg::table::Table;
-use crate::pg::{identity, lock};
+use crate::pg::{cancel, identity};
 
 /// A registered migration, as far as a load compares it.
 #[derive(Debug, Clone)]
@@ -161,11 +161,9 @@ impl Ledger {
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
               WHERE m.project_id = $1 AND m.name = $2";
-        for id in self.write(LOCK, &[bind(project.id), bind(name)], |row| {
+        self.write(LOCK, &[bind(project.id), bind(name)], |row| {
             row.require::<i64>(1)
-        })? {
-            lock::lock_definition(id, true);
-        }
+        })?;
         self.select_one(SQL, &[bind(project.id), bind(name)], |row| {
             registered_from(&row)
         })
@@ -332,7 +330,6 @@ impl Ledger {
 
     /// The text about to run; its definition is locked against replacement until the transaction ends.
     pub fn lock_text(&self, migration: i64, direction: Direction) -> Result<Option<Text>> {
-        lock::lock_definition(migration, false);
         let (sql, file, line, lock_timeout) = match direction {
             Direction::Up => (c"up", c"up_file", c"up_line", c"up_lock_timeout"),
             Direction::Down => (c"down", c"down_file", c"down_line", c"down_lock_timeout"),
@@ -345,9 +342,11 @@ impl Ledger {
                 row.require(c"sort_key")?,
             ))
         };
-        let found = Table::open(schema, c"migration")?
-            .get(c"migration_pkey", c"id", migration, registered)?
-            .transpose()?;
+        let migrations = Table::open_to_write(schema, c"migration")?;
+        let found = cancel::allow(|| {
+            migrations.lock(c"migration_pkey", c"id", migration, registered)
+        })?
+        .transpose()?;
         let Some((definition_id, lock_timeout, sort_key)) = found else {
             return Ok(None);
         };

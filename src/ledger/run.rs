@@ -40,16 +40,10 @@ impl Ledger {
     /// Begins a run; what an earlier session left unfinished is noted as lost (the caller
     /// holds the project's lock, so nobody else is running).
     pub fn begin_run(&self, project: &Project, run: &NewRun<'_>) -> Result<i64> {
-        const LOST: &str = "WITH r AS (
-                 UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
-                  WHERE project_id = $1 AND finished_at IS NULL RETURNING id
-               )
-               UPDATE belay.step s SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
-                 FROM r WHERE s.run_id = r.id AND s.finished_at IS NULL";
         const SQL: &str = "INSERT INTO belay.run (project_id, verb, ordering, transaction, arguments, reason, role,
                       session_role, application_name, pid, backend_start, library_version)
                VALUES ($1, $2, $3, $4, $5, $6, $7::text::name, $8::text::name, $9, $10, $11, $12) RETURNING id";
-        self.execute(LOST, &[bind(project.id)])?;
+        self.note_lost(project)?;
         let arguments = [
             bind(project.id),
             bind(run.verb),
@@ -66,6 +60,27 @@ impl Ledger {
         ];
         let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
         Ok(id.first().copied().unwrap_or_default())
+    }
+
+    /// Whether a run has not ended: it is going on, or its session has died.
+    pub fn has_open_run(&self, project: &Project) -> Result<bool> {
+        const SQL: &str =
+            "SELECT true FROM belay.run WHERE project_id = $1 AND finished_at IS NULL LIMIT 1";
+        let open = self.select_one(SQL, &[bind(project.id)], |row| row.require(1))?;
+        Ok(open.unwrap_or(false))
+    }
+
+    /// Ends, as lost, the runs and steps that their session left open; the caller holds the
+    /// project's lock.
+    pub fn note_lost(&self, project: &Project) -> Result<()> {
+        const SQL: &str = "WITH r AS (
+                 UPDATE belay.run SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
+                  WHERE project_id = $1 AND finished_at IS NULL RETURNING id
+               )
+               UPDATE belay.step s SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
+                 FROM r WHERE s.run_id = r.id AND s.finished_at IS NULL";
+        self.execute(SQL, &[bind(project.id)])?;
+        Ok(())
     }
 
     /// Refuses (40001) when the transaction's snapshot is older than a run of the project: the

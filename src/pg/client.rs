@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{IntoDatum, direct_function_call, pg_sys};
 
+use super::cancel;
 use crate::error::{Code, Failure, Result};
 
 mod raw {
@@ -55,11 +56,14 @@ pub fn show_activity(activity: &str) {
     }
 }
 
-/// Refuses to go on when the client has gone: a run whose client died stops at the next boundary.
-pub fn refuse_when_gone() -> Result<()> {
+/// A boundary between two steps: cancels are served, and a run whose client has gone stops.
+pub fn boundary() -> Result<()> {
     // SAFETY: probes the client's socket without reading; a backend without a client
-    // (a background worker) has no port.
-    let here = unsafe { pg_sys::MyProcPort.is_null() || raw::pq_check_connection() };
+    // (a background worker) has no port. The guard is for the interrupts it serves.
+    let here = cancel::allow(|| unsafe {
+        pg_sys::MyProcPort.is_null()
+            || pg_sys::ffi::pg_guard_ffi_boundary(|| raw::pq_check_connection())
+    });
     match here {
         true => Ok(()),
         false => Err(Failure::new(
@@ -78,7 +82,7 @@ pub fn check_interrupts() {
 /// Sleeps, unless a cancel, a signal or the postmaster's death wakes the session.
 pub fn sleep(duration: Duration) {
     // SAFETY: MyLatch is this backend's own.
-    unsafe {
+    cancel::allow(|| unsafe {
         pg_sys::WaitLatch(
             pg_sys::MyLatch,
             (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
@@ -86,8 +90,8 @@ pub fn sleep(duration: Duration) {
             pg_sys::PG_WAIT_EXTENSION,
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
-    check_interrupts();
+        pgrx::check_for_interrupts!();
+    });
 }
 
 /// This backend's process id.

@@ -13,6 +13,7 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::{self, panic::CaughtError};
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
+use super::cancel;
 use crate::error::{Failure, ServerError};
 
 /// `elevel` of an ordinary error (elog.h).
@@ -89,6 +90,7 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
         arg: std::ptr::null_mut(),
     };
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, frame.previous) };
+    let held = cancel::level();
     unsafe { pg_sys::error_context_stack = &mut frame };
     CAUGHT.with_borrow_mut(VecDeque::clear);
 
@@ -102,6 +104,7 @@ pub fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure>
         pg_sys::error_context_stack = owner;
         if result.is_err() {
             pg_sys::CurrentMemoryContext = context;
+            cancel::restore(held);
         }
     }
     match result {

@@ -33,25 +33,6 @@ pub fn try_lock(project: i32, scope: Scope) -> bool {
     .unwrap_or(false)
 }
 
-/// First key of the locks on definitions; the second is the migration's id, folded. ASCII "bldf".
-const DEFINITION_CLASS: i32 = 0x626c_6466;
-
-/// Until the transaction ends, nobody replaces the migration's definition: a run shares
-/// the lock, a registration holds it alone. It costs less than locking the row.
-pub fn lock_definition(migration: i64, alone: bool) {
-    let keys = [
-        DEFINITION_CLASS.into_datum(),
-        (migration as i32).into_datum(),
-    ];
-    // SAFETY: built-in functions of (int4, int4) that return void.
-    unsafe {
-        match alone {
-            true => direct_function_call::<()>(pg_sys::pg_advisory_xact_lock_int4, &keys),
-            false => direct_function_call::<()>(pg_sys::pg_advisory_xact_lock_shared_int4, &keys),
-        }
-    };
-}
-
 /// Whether this transaction holds a table lock that only DDL takes (ShareUpdateExclusive and
 /// stronger).
 pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {

@@ -138,11 +138,11 @@ impl SessionSettings {
                 set_named(&name, None);
             }
         }
-        for (name, now, _) in Self::listed()? {
+        for (name, now, is_set) in Self::listed()? {
             let Some((_, before, was_set)) = self.before.iter().find(|(n, ..)| *n == name) else {
                 continue;
             };
-            if *before != now {
+            if *before != now || *was_set != is_set {
                 set_named(&name, was_set.then_some(before.as_str()));
                 if lookup(&name).is_none_or(|value| !value.eq_ignore_ascii_case(before)) {
                     set_named(&name, Some(before));

@@ -130,6 +130,46 @@ impl Table {
         })
     }
 
+    /// The row with this key, locked FOR SHARE until the transaction ends. Waits for whoever is
+    /// changing it, as long as lock_timeout allows.
+    pub fn lock<T>(
+        &self,
+        index: &CStr,
+        column: &CStr,
+        key: i64,
+        pick: impl Fn(&Row) -> T,
+    ) -> Result<Option<T>> {
+        while let Some(place) = self.get(index, column, key, |row| row.place)? {
+            // SAFETY: the place of a row that was visible just now; the buffer stays pinned
+            // while the row is looked at.
+            unsafe {
+                let mut tuple: pg_sys::HeapTupleData = std::mem::zeroed();
+                tuple.t_self = place;
+                tuple.t_tableOid = (*self.relation).rd_id;
+                let mut buffer: pg_sys::Buffer = 0;
+                let mut failure: pg_sys::TM_FailureData = std::mem::zeroed();
+                let outcome = pg_sys::heap_lock_tuple(
+                    self.relation,
+                    &mut tuple,
+                    pg_sys::GetCurrentCommandId(true),
+                    pg_sys::LockTupleMode::LockTupleShare,
+                    pg_sys::LockWaitPolicy::LockWaitBlock,
+                    false,
+                    &mut buffer,
+                    &mut failure,
+                );
+                let locked = outcome == pg_sys::TM_Result::TM_Ok;
+                let picked = locked.then(|| pick(&Row::deform(&mut tuple, (*self.relation).rd_att)));
+                pg_sys::ReleaseBuffer(buffer);
+                if locked {
+                    return Ok(picked);
+                }
+            }
+            // Somebody changed it meanwhile: look again.
+        }
+        Ok(None)
+    }
+
     /// Whether the table holds a row.
     pub fn has_rows(&self, index: &CStr) -> Result<bool> {
         let any = self.find(index, &[], Order::Ascending, Seen::Now, |_| Some(()))?;

@@ -7,7 +7,7 @@
 
 use pgrx::pg_sys;
 
-use super::{error, identity, settings};
+use super::{cancel, error, identity, settings};
 use crate::error::{Code, Failure, Result};
 
 /// How Belay was called.
@@ -128,7 +128,7 @@ pub fn check_deferred_constraints(mode: Mode) {
         return;
     }
     // SAFETY: no query is running at the top level of a procedure; a transaction is open.
-    unsafe { pg_sys::AfterTriggerFireDeferred() };
+    cancel::allow(|| unsafe { pg_sys::AfterTriggerFireDeferred() });
 }
 
 /// Refuses before anything runs where nothing can be written.

@@ -4,7 +4,7 @@
 use belay_core::checksum::Checksum;
 
 use super::{Stepwise, without_lock_timeout};
-use crate::engine::leftovers::{self, Finding};
+use crate::engine::leftovers::{self, At, Finding};
 use crate::engine::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::unfinished::Progress;
@@ -96,8 +96,12 @@ impl Stepwise<'_> {
             self.take_in_hand(next);
             let finding = leftovers::examine(
                 progress.leaves.as_ref(),
-                self.this.name(),
-                progress.statement,
+                &At {
+                    migration: self.this.name(),
+                    direction: self.this.step.direction,
+                    statement: progress.statement,
+                    statements: self.this.progress.statements.get(),
+                },
             )?;
             told.push_str(&finding.told());
             for command in finding.commands() {

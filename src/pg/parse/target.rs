@@ -1,6 +1,6 @@
 //! What a statement that commits by itself acts on, so that what it left can be found.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 
 use pgrx::pg_sys;
 
@@ -88,7 +88,9 @@ unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
         }
         let namespace = pg_sys::get_rel_namespace(table);
         if (*index).idxname.is_null() {
-            let columns = column_names((*index).indexParams);
+            let columns = column_names(
+                cells((*index).indexParams).chain(cells((*index).indexIncludingParams)),
+            );
             (*index).idxname = pg_sys::ChooseRelationName(
                 (*relation).relname,
                 columns.as_ptr(),
@@ -106,25 +108,34 @@ unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
     }
 }
 
-/// Column names joined by "_", "expr" for an expression, at most a name's length.
-unsafe fn column_names(parameters: *mut pg_sys::List) -> CString {
-    let mut joined: Vec<u8> = Vec::new();
-    // SAFETY: a list of IndexElem nodes.
-    unsafe {
-        for (i, cell) in cells(parameters).enumerate() {
+/// Column names joined by "_" (ChooseIndexColumnNames, ChooseIndexNameAddition): a function's
+/// name, or "expr", for an expression; a number tells equal ones apart.
+unsafe fn column_names(elements: impl Iterator<Item = *mut c_void>) -> CString {
+    unsafe extern "C-unwind" {
+        fn FigureIndexColname(node: *mut pg_sys::Node) -> *mut c_char;
+    }
+    const LONGEST: usize = pg_sys::NAMEDATALEN as usize - 1;
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for cell in elements {
+        // SAFETY: an IndexElem node; FigureIndexColname (parse_target.h) only looks at the tree.
+        let name = unsafe {
             let element = cell as *mut pg_sys::IndexElem;
-            if i > 0 {
-                joined.push(b'_');
-            }
             match (*element).name.is_null() {
-                true => joined.extend(b"expr"),
-                false => joined.extend(CStr::from_ptr((*element).name).to_bytes()),
+                true => owned(FigureIndexColname((*element).expr)),
+                false => owned((*element).name),
             }
-            if joined.len() >= pg_sys::NAMEDATALEN as usize {
+        };
+        let name = name.unwrap_or_else(|| "expr".to_owned()).into_bytes();
+        let mut candidate = name.clone();
+        for number in 1.. {
+            if !names.contains(&candidate) {
                 break;
             }
+            let number = number.to_string();
+            candidate = name[..name.len().min(LONGEST - number.len())].to_vec();
+            candidate.extend(number.bytes());
         }
+        names.push(candidate);
     }
-    joined.truncate(pg_sys::NAMEDATALEN as usize - 1);
-    CString::new(joined).unwrap_or_default()
+    CString::new(names.join(&b'_')).unwrap_or_default()
 }
