@@ -12,6 +12,7 @@ import pytest
 
 from harness.database import Database, Running
 from harness.session import expect_error
+from harness.waiting import poll_until
 from ledger import applied, history, tables
 
 RETRIES = pytest.mark.xfail(reason="there is no belay.lock_retries yet")
@@ -45,8 +46,11 @@ def failures(db: Database) -> list[tuple]:
     return db.rows("SELECT name, statement, sqlstate FROM belay.migrate_history(newest => NULL) WHERE outcome = 'failed'")
 
 
-def wait_for_failures(db: Database, number: int) -> None:
-    db.wait_for("SELECT count(*) >= %s FROM belay.step WHERE outcome = 'failed'", [number], what=f"{number} failed attempts are recorded")
+def wait_for_failures(db: Database, run: Running, number: int) -> None:
+    """Waits until so many attempts have failed, and the run goes on."""
+    enough = "SELECT count(*) >= %s FROM belay.step WHERE outcome = 'failed'"
+    poll_until(lambda: not run.is_running or db.one(enough, [number]), what=f"{number} failed attempts are recorded")
+    assert run.is_running
 
 
 def assert_quiet(db: Database, run: Running) -> None:
@@ -69,7 +73,7 @@ def test_a_transactional_migration_is_tried_again_as_a_whole(db):
     orders(db, "INSERT INTO log VALUES ('first'); ALTER TABLE orders ADD x int; INSERT INTO log VALUES ('last')", "CREATE TABLE b ()")
     blocker = hold(db)
     run = start(db, retries=100)
-    wait_for_failures(db, 2)
+    wait_for_failures(db, run, 2)
     blocker.rollback()
     run.finish()
     tried = len(failures(db))
@@ -85,7 +89,7 @@ def test_a_migration_outside_a_transaction_is_tried_again_at_its_statement(db):
     orders(db, "-- belay: transaction off\nINSERT INTO log VALUES ('first'); ALTER TABLE orders ADD x int; INSERT INTO log VALUES ('last')")
     blocker = hold(db)
     run = start(db, retries=100)
-    wait_for_failures(db, 2)
+    wait_for_failures(db, run, 2)
     assert db.rows("TABLE log") == [("first",)]
     blocker.rollback()
     run.finish()
@@ -119,7 +123,7 @@ def test_a_down_is_tried_again(db):
     db.execute("CALL belay.migrate_up()")
     blocker = hold(db)
     run = start(db, retries=100, call="CALL belay.migrate_down()")
-    wait_for_failures(db, 2)
+    wait_for_failures(db, run, 2)
     blocker.rollback()
     run.finish()
     assert history(db)[-1] == ("0001", "down", "reverted") and applied(db) == []
@@ -130,7 +134,7 @@ def test_each_migration_has_its_own_number_of_retries(db):
     orders(db, "ALTER TABLE orders ADD x int", "-- belay: lock-retries 2\nALTER TABLE log ADD x int")
     blocker, other = hold(db), hold(db, "SELECT FROM log")
     run = start(db, retries=100)
-    wait_for_failures(db, 3)
+    wait_for_failures(db, run, 3)
     blocker.rollback()
     with expect_error("55P03"):
         run.finish()
@@ -215,7 +219,7 @@ def test_between_the_attempts_nobody_queues_behind_the_run(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blocker = hold(db)
     run = start(db, retries=1000, timeout="100ms")
-    wait_for_failures(db, 1)
+    wait_for_failures(db, run, 1)
     for _ in range(5):
         db.connect(options="-c statement_timeout=10s").execute("SELECT FROM orders")
     idle = "SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE pid = %s"
@@ -230,7 +234,7 @@ def test_the_project_stays_locked_between_the_attempts(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blocker = hold(db)
     run = start(db, retries=1000)
-    wait_for_failures(db, 3)
+    wait_for_failures(db, run, 3)
     with expect_error("55P03", message='project "default" is being migrated by another session'):
         db.execute("CALL belay.migrate_up(on_contention => 'fail')")
     blocker.rollback()
@@ -242,7 +246,7 @@ def test_a_cancel_between_two_attempts_ends_the_run(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blocker = hold(db)
     run = start(db, retries=1000)
-    wait_for_failures(db, 2)
+    wait_for_failures(db, run, 2)
     db.execute("SELECT pg_cancel_backend(%s)", [run.pid])
     with expect_error("57014", message="canceling statement due to user request"):
         run.finish()
@@ -359,7 +363,7 @@ def test_a_build_is_tried_again_until_its_table_is_free(db):
     orders(db, BUILD)
     blocker = hold(db, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
     run = start(db, retries=1000)
-    wait_for_failures(db, 2)
+    wait_for_failures(db, run, 2)
     blocker.rollback()
     run.finish()
     assert applied(db) == ["0001"] and history(db)[-1] == ("0001", "up", "applied")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import psycopg
 import pytest
 
 from harness.database import Database, Running
@@ -90,17 +91,32 @@ def test_a_cancel_ends_a_wait_for_the_project_within_a_second(db):
     assert time.monotonic() - began < 1
 
 
-def test_a_cancel_between_two_of_many_small_migrations_leaves_whole_ones_only(db):
-    for number in range(2_000):
-        db.execute("SELECT belay.migrate_register(%s, %s)", [f"{number:05}", f"CREATE TABLE t{number} ()"])
-    run = db.start("CALL belay.migrate_up()")
-    db.wait_for("SELECT count(*) > 20 FROM belay.applied")
-    run.cancel()
-    with expect_error("57014"):
-        run.finish()
-    done = db.one("SELECT count(*) FROM belay.applied")
-    assert 20 < done < 2_000
-    assert db.one("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace") == done
-    assert db.rows("SELECT outcome, applied FROM belay.run") == [("failed", done)]
-    db.execute("CALL belay.migrate_up()")
-    assert db.one("SELECT count(*) FROM belay.applied") == 2_000
+NOTICED = pytest.mark.xfail(reason="a cancel that arrives while a notice is sent jumps past the end of the run: lock and run stay open")
+
+
+@NOTICED
+def test_a_cancel_at_any_moment_among_many_small_migrations_leaves_whole_ones_and_a_free_lock(db):
+    """Twenty cancels, each as soon as the run has applied something: they meet it in bodies, commits and notices."""
+    for number in range(3_000):
+        db.execute("SELECT belay.migrate_register(%s, %s)", [f"{number:05}", f"INSERT INTO log VALUES ({number})"])
+    db.execute("CREATE TABLE log (number int)")
+    found = []
+    for _ in range(20):
+        before = db.one("SELECT count(*) FROM belay.applied")
+        run = db.start("CALL belay.migrate_up()")
+        db.wait_for("SELECT count(*) > %s FROM belay.applied", [before])
+        run.cancel()
+        with expect_error("57014"):
+            run.finish()
+        locks = db.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        open_runs = db.one("SELECT count(*) FROM belay.run WHERE outcome IS NULL")
+        try:
+            run.session.execute("CALL belay.migrate_up(steps => 1)")
+            again = None
+        except psycopg.Error as error:
+            again = error.sqlstate
+        found.append((locks, open_runs, again))
+        run.session.close()
+        db.wait_until_gone(run.pid)
+    assert set(found) == {(0, 0, None)}
+    assert db.rows("SELECT count(*), count(DISTINCT number), max(number) + 1 FROM log") == [(db.one("SELECT count(*) FROM belay.applied"),) * 3]

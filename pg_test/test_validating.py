@@ -10,6 +10,7 @@ import pytest
 
 from harness.database import Database, Running
 from harness.session import expect_error
+from harness.waiting import poll_until
 from ledger import applied, load, nothing_changes, numbered
 
 WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
@@ -140,7 +141,8 @@ def waits(db: Database, running: Running) -> None:
     """It polls: between two looks it holds no snapshot and no transaction, and no lock at all."""
     holds_nothing = "SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Extension'"
     for _ in range(3):
-        db.wait_for(holds_nothing, [running.pid], what="it sleeps without a snapshot")
+        poll_until(lambda: not running.is_running or db.one(holds_nothing, [running.pid]), what="it sleeps without a snapshot")
+        assert running.is_running
     assert db.rows("SELECT locktype FROM pg_locks WHERE pid = %s AND locktype IN ('advisory', 'relation') AND mode <> 'AccessShareLock'", [running.pid]) == []
     assert running.is_running
 
