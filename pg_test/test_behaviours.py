@@ -62,7 +62,7 @@ WITHOUT_MEANING = {
 ROWS = [*range(1, 28), *range(30, 37), *range(40, 46)]
 
 
-def tested() -> set[int]:
+def rows_of_tests() -> set[int]:
     found: set[int] = set()
     for file in Path(__file__).parent.glob("test_*.py"):
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE):
@@ -75,8 +75,8 @@ def tested() -> set[int]:
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_is_tested_or_has_no_meaning(row):
     assert (row in COVERED) != (row in WITHOUT_MEANING)
-    assert (row in tested()) == (row in COVERED)
+    assert (row in rows_of_tests()) == (row in COVERED)
 
 
 def test_no_row_is_made_up():
-    assert tested() | COVERED.keys() | WITHOUT_MEANING.keys() <= set(ROWS)
+    assert rows_of_tests() | COVERED.keys() | WITHOUT_MEANING.keys() <= set(ROWS)
