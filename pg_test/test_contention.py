@@ -46,7 +46,7 @@ def start_waiting(db: Database, call: str = "CALL belay.migrate_up()") -> Runnin
     return run
 
 
-def test_an_up_to_the_latest_waits_and_then_finds_nothing_to_do(db):
+def test_sg_02_07_an_up_to_the_latest_waits_and_then_finds_nothing_to_do(db):
     first, blocker = blocked_run(db, application_name="deploy 1")
     run_id = db.one("SELECT max(id) FROM belay.run")
     second = start_waiting(db)
@@ -62,7 +62,7 @@ def test_an_up_to_the_latest_waits_and_then_finds_nothing_to_do(db):
     assert db.one("SELECT count(*) FROM belay.run") == 1
 
 
-def test_who_has_waited_plans_again(db):
+def test_sg_07_who_has_waited_plans_again(db):
     first, blocker = blocked_run(db)
     second = start_waiting(db)
     db.execute("SELECT belay.migrate_register('0004_d', 'CREATE TABLE d ()')")
@@ -104,7 +104,7 @@ def test_who_has_waited_for_a_run_that_failed_tries_it_itself(db):
         "DO $$ BEGIN CALL belay.migrate_down(); END $$",
     ],
 )
-def test_what_asks_for_a_certain_state_fails_at_once_and_says_who_runs(db, call):
+def test_sg_04_what_asks_for_a_certain_state_fails_at_once_and_says_who_runs(db, call):
     run, blocker = blocked_run(db, user=db.role("deployer", "LOGIN SUPERUSER"), application_name="ci")
     session = db.connect()
     with nothing_changes(db), expect_error("55P03", message=BUSY, hint=LATER) as error:
@@ -129,7 +129,7 @@ def test_what_asks_for_a_certain_state_fails_at_once_and_says_who_runs(db, call)
         "DO $$ BEGIN CALL belay.migrate_up(); END $$",
     ],
 )
-def test_what_is_told_to_wait_waits(db, call):
+def test_sg_04_what_is_told_to_wait_waits(db, call):
     first, blocker = blocked_run(db)
     db.execute("SELECT belay.migrate_register('0004_d', 'SELECT 1')")
     second = start_waiting(db, call)
@@ -163,7 +163,7 @@ def test_senseless_waiting_is_refused(db, arguments, message):
         db.execute(f"CALL belay.migrate_up({arguments})")
 
 
-def test_who_waits_does_not_hold_up_the_concurrent_build_it_waits_for(db):
+def test_sg_06_who_waits_does_not_hold_up_the_concurrent_build_it_waits_for(db):
     """CREATE INDEX CONCURRENTLY waits for every older snapshot: a waiter with one would wait for itself."""
     first, blocker = blocked_run(db, "CREATE INDEX CONCURRENTLY i ON orders (id)")
     waiters = [start_waiting(db) for _ in range(3)]
@@ -210,7 +210,7 @@ WAYS_OUT = {
 
 
 @pytest.mark.parametrize("ups, calls, sqlstate", [pytest.param(*WAYS_OUT[title], id=title) for title in WAYS_OUT])
-def test_the_lock_is_free_after(db, ups, calls, sqlstate):
+def test_sg_01_06_the_lock_is_free_after(db, ups, calls, sqlstate):
     for number, text in enumerate(ups):
         db.execute("SELECT belay.migrate_register(%s, %s)", [f"000{number}", text])
     session = db.connect()
@@ -288,7 +288,7 @@ def test_a_lock_that_was_given_away_and_taken_by_another_ends_the_run_with_nothi
 # ── many ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_projects_run_at_the_same_time(db):
+def test_sg_20_two_projects_run_at_the_same_time(db):
     first, blocker = blocked_run(db)
     db.execute("SELECT belay.project_create('other')")
     load(db, numbered(1, 2), project="other")

@@ -169,7 +169,7 @@ def test_a_cancelled_statement_is_a_failure_and_the_next_run_goes_on(db, undistu
 
 
 @in_each_place
-def test_a_terminated_session_is_told_as_lost_and_the_next_run_goes_on(db, undisturbed, place):
+def test_sg_12_a_terminated_session_is_told_as_lost_and_the_next_run_goes_on(db, undisturbed, place):
     run, blocker = start_blocked(db, place)
     db.execute("SELECT pg_terminate_backend(%s)", [run.pid])
     with expect_error("57P01", message="terminating connection due to administrator command"):

@@ -330,7 +330,7 @@ def test_only_one_outer_pair_is_taken_off(db, text):
     ("begin", "commit"),
     [("BEGIN", "COMMIT"), ("begin transaction", "end"), ("START TRANSACTION", "COMMIT WORK"), ("/* x */ BEGIN", "COMMIT -- y")],
 )
-def test_an_outer_pair_is_taken_off_with_a_notice(db, begin, commit):
+def test_sg_31_an_outer_pair_is_taken_off_with_a_notice(db, begin, commit):
     load(db, {"1.sql": f"{begin};\nCREATE TABLE t ();\n{commit}\n;"})
     db.session.notices.clear()
     db.execute("CALL belay.migrate_up()")

@@ -176,7 +176,7 @@ def test_ky_11_a_folder_of_files_is_applied(db, server_folder):
     assert tables(db) == ["test1", "test2"]
 
 
-def test_ky_12_a_target_above_applies_up_to_it(db):
+def test_ky_12_sg_18_a_target_above_applies_up_to_it(db):
     load(db, numbered(1, 2, 3, 4))
     db.execute("CALL belay.migrate_to('migration2')")
     assert history(db) == ups(1, 2)
@@ -195,7 +195,7 @@ def test_ky_13_none_reverts_everything_newest_first(db):
 # ── KY-15 to KY-34: down, steps, execution order, transactions ───────────────────────────────────────────────────────
 
 
-def test_ky_15_a_target_below_reverts_down_to_it(db):
+def test_ky_15_sg_18_a_target_below_reverts_down_to_it(db):
     load(db, numbered(1, 2, 3, 4))
     db.execute("CALL belay.migrate_to('migration4')")
     db.execute("CALL belay.migrate_to('migration2')")
@@ -282,7 +282,7 @@ def test_ky_27_the_callers_transaction_is_neither_committed_nor_rolled_back(db, 
     assert tables(db) == (["own", "t1"] if expected else [])
 
 
-def test_ky_30_steps_down_end_with_nothing_to_do(db):
+def test_ky_30_sg_19_steps_down_end_with_nothing_to_do(db):
     load(db, numbered(1, 2, 3, 4))
     db.execute("CALL belay.migrate_up(steps => 1)")
     db.execute("CALL belay.migrate_up(steps => 1)")

@@ -199,7 +199,7 @@ def test_ten_thousand_migrations_load_and_apply(db, major):
 # ── marks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_mark_is_a_run_and_a_step_with_its_reason_and_nothing_runs(db):
+def test_sg_25_a_mark_is_a_run_and_a_step_with_its_reason_and_nothing_runs(db):
     load(db, numbered(1, 2))
     assert messages(db, "SELECT belay.migrate_mark('migration1', 'applied', reason => 'was there')") == ["migration1 is marked applied"]
     assert applied(db) == ["migration1"] and db.one("SELECT to_regclass('t1')") is None

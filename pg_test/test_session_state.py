@@ -191,6 +191,19 @@ def test_a_role_that_the_caller_had_set_is_set_again(db, mode, body):
     assert leaks == {}
 
 
+@pytest.mark.xfail(reason="what is restored after a migration outside a transaction is undone when a later one of the run fails")
+@pytest.mark.parametrize("later", ["SELECT 1/0", "SET work_mem = '8MB'; SELECT 1/0"])
+def test_a_setting_of_a_migration_does_not_come_back_when_a_later_one_fails(db, later):
+    db.execute("SELECT belay.migrate_register('0001_a', %s)", ["-- belay: transaction off\nSET work_mem = '7MB'; SELECT 1"])
+    db.execute("SELECT belay.migrate_register('0002_b', %s)", [later])
+    session = db.connect()
+    session.execute(LOAD)
+    before = state(session)
+    with expect_error("22012"):
+        session.execute("CALL belay.migrate_up()")
+    assert difference(before, state(session)) == {}
+
+
 # ── search_path ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -109,7 +109,7 @@ def test_a_procedure_and_a_block_may_commit_with_transaction_off(db):
 # ── failing and resuming ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failed_unique_build_is_cleared_away_and_repeated(db):
+def test_sg_14_a_failed_unique_build_is_cleared_away_and_repeated(db):
     db.execute(ORDERS)
     register(db, "CREATE TABLE a ();\nCREATE UNIQUE INDEX CONCURRENTLY orders_customer ON orders (customer);\nCREATE TABLE b ()")
     with expect_error("23505", message='could not create unique index "orders_customer"', hint=RESUMES) as error:
@@ -333,7 +333,7 @@ def test_a_directive_that_contradicts_the_text_is_refused_while_registering(db):
 # ── waiting for locks ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_short_lock_timeout_does_not_end_a_build_that_waits_for_an_older_transaction(db):
+def test_sg_14_a_short_lock_timeout_does_not_end_a_build_that_waits_for_an_older_transaction(db):
     db.execute(ORDERS)
     register(db, "-- belay: lock-timeout 20ms\nCREATE INDEX CONCURRENTLY i ON orders (id); CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS t")
     writer = db.connect(autocommit=False)

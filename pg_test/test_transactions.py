@@ -73,7 +73,7 @@ def test_per_migration_keeps_what_went_before_a_failure_and_nothing_of_it(db, op
     assert applied(db) == ["0001_a", "0002_b", "0003_c"]
 
 
-def test_another_session_sees_each_migration_as_soon_as_it_is_committed(db):
+def test_sg_09_another_session_sees_each_migration_as_soon_as_it_is_committed(db):
     three(db, "SELECT pg_advisory_lock(7)")
     db.execute("SELECT pg_advisory_lock(7)")
     run = db.start("CALL belay.migrate_up()")

@@ -1,0 +1,375 @@
+"""Is the project in order, and when will it be: migrate_validate looks, migrate_wait waits."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import psycopg
+import pytest
+
+from harness.database import Database, Running
+from harness.session import expect_error
+from harness.waiting import poll_until
+from ledger import applied, load, nothing_changes, numbered
+
+WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
+AHEAD = pytest.mark.xfail(reason="what a build left is reported also when it is ahead of what was asked for")
+GOING_ON = pytest.mark.xfail(reason="migrate_validate does not say that a run is going on")
+
+OF_THE_PROJECT = re.compile("^MG")
+
+
+def problems(db: Database, arguments: str = "") -> list[tuple]:
+    return db.rows(f"SELECT name, problem FROM belay.migrate_validate({arguments}) ORDER BY 1, 2")
+
+
+def blocked_run(db: Database, second: str = "ALTER TABLE orders ADD x int", **how) -> tuple[Running, psycopg.Connection]:
+    """A run that has applied 0001_a and waits in 0002_b; 0003_c is pending."""
+    db.execute("CREATE TABLE orders (id int)")
+    for name, up in (("0001_a", "CREATE TABLE a ()"), ("0002_b", second), ("0003_c", "CREATE TABLE c ()")):
+        db.execute("SELECT belay.migrate_register(%s, %s)", [name, up])
+    blocker = db.connect(autocommit=False)
+    blocker.execute("INSERT INTO orders VALUES (1)")
+    run = db.start("CALL belay.migrate_up()", **how)
+    db.wait_until_blocked(run.pid)
+    return run, blocker
+
+
+def dirty(db: Database) -> None:
+    """0001_a is applied, 0002_b has left an invalid index, 0003_c is pending."""
+    db.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1)")
+    for name, up in (("0001_a", "CREATE TABLE a ()"), ("0002_b", "CREATE UNIQUE INDEX CONCURRENTLY i ON t (id)"), ("0003_c", "CREATE TABLE c ()")):
+        db.execute("SELECT belay.migrate_register(%s, %s)", [name, up])
+    with expect_error("23505"):
+        db.execute("CALL belay.migrate_up()")
+
+
+# ── migrate_validate ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_sg_21_what_is_missing_for_a_target_is_named_and_nothing_else(db):
+    load(db, numbered(1, 2, 3, 4))
+    db.execute("CALL belay.migrate_up(steps => 2)")
+    assert problems(db, "target => 'migration2'") == []
+    assert problems(db, "target => 'migration3'") == [("migration3", "pending")]
+    assert problems(db) == [("migration3", "pending"), ("migration4", "pending")]
+
+
+def test_sg_21_what_is_missing_for_a_release_is_named_and_nothing_else(db):
+    names = ["1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"]
+    db.execute("SELECT belay.project_create('default', naming => 'release')")
+    for name in names:
+        db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
+    db.execute("CALL belay.migrate_up(steps => 1)")
+    assert problems(db, "release => '1.0.0'") == [(names[1], "pending")]
+    assert problems(db, "release => '1.1.0'") == [(names[1], "pending"), (names[2], "pending")]
+
+
+@AHEAD
+def test_sg_03_dirt_ahead_of_what_is_asked_for_does_not_count(db):
+    dirty(db)
+    assert problems(db) == [("0002_b", "dirty"), ("0002_b", "invalid index"), ("0003_c", "pending")]
+    assert problems(db, "target => '0001_a'") == []
+
+
+def test_sg_03_a_failure_ahead_of_what_is_asked_for_does_not_count(db):
+    load(db, numbered(1) | {"migration2.sql": "SELECT 1/0"})
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_up()")
+    assert problems(db, "target => 'migration1'") == []
+    assert problems(db) == [("migration2", "pending")]
+
+
+def test_sg_03_what_another_instance_has_applied_ahead_does_not_count(db):
+    load(db, numbered(1, 2))
+    db.execute("CALL belay.migrate_up()")
+    load(db, numbered(1))  # an older instance starts
+    assert problems(db) == []
+
+
+@GOING_ON
+@pytest.mark.parametrize("second", ["ALTER TABLE orders ADD x int", "-- belay: transaction off\nALTER TABLE orders ADD x int", "CREATE INDEX CONCURRENTLY i ON orders (id)"])
+def test_sg_05_while_a_run_is_going_on_it_says_so_and_neither_out_of_date_nor_dirty(db, second):
+    run, blocker = blocked_run(db, second)
+    assert {problem for _, problem in problems(db)} == {"running"}
+    assert problems(db, "target => '0001_a'") == []
+    detail = db.one("SELECT detail FROM belay.migrate_validate() LIMIT 1")
+    assert str(run.pid) in detail and "0002_b" in detail
+    blocker.rollback()
+    run.finish()
+    assert problems(db) == []
+
+
+def test_a_run_of_another_project_is_not_this_ones(db):
+    run, blocker = blocked_run(db)
+    db.execute("SELECT belay.project_create('other')")
+    load(db, numbered(1), project="other")
+    assert problems(db, "project => 'other'") == [("migration1", "pending")]
+    blocker.rollback()
+    run.finish()
+
+
+@pytest.mark.parametrize("function", ["migrate_validate", "migrate_status"])
+def test_on_a_standby_an_unfinished_run_is_unknown_and_never_dirty(db, standby, function):
+    run, blocker = blocked_run(db, "-- belay: transaction off\nALTER TABLE orders ADD x int")
+    copy = standby.database(db)
+    column = "problem" if function == "migrate_validate" else "state"
+    found = dict(copy.rows(f"SELECT name, {column} FROM belay.{function}()"))
+    assert found["0002_b"] == "unknown (primary)" and "dirty" not in found.values()
+    blocker.rollback()
+    run.finish()
+    standby.catch_up()
+    assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
+
+
+@pytest.mark.parametrize("arguments, sqlstate", [("target => 'nope'", "MG011"), ("project => 'nope'", "MG011"), ("project => NULL", "22023")])
+def test_validation_of_what_does_not_exist_is_an_error(db, arguments, sqlstate):
+    load(db, numbered(1))
+    with expect_error(sqlstate, hint=re.compile(".")):
+        problems(db, arguments)
+
+
+# ── migrate_wait ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def wait(arguments: str = "") -> str:
+    return f"CALL belay.migrate_wait({arguments})"
+
+
+def waits(db: Database, running: Running) -> None:
+    """It polls: between two looks it holds no snapshot and no transaction, and no lock at all."""
+    holds_nothing = "SELECT backend_xmin IS NULL AND backend_xid IS NULL FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Extension'"
+    for _ in range(3):
+        poll_until(lambda: not running.is_running or db.one(holds_nothing, [running.pid]), what="it sleeps without a snapshot")
+        assert running.is_running
+    assert db.rows("SELECT locktype FROM pg_locks WHERE pid = %s AND locktype IN ('advisory', 'relation') AND mode <> 'AccessShareLock'", [running.pid]) == []
+    assert running.is_running
+
+
+@WAIT
+@pytest.mark.parametrize("arguments", ["", "target => 'migration2'", "wait => '0'", "target => 'migration1', wait => '1 ms'"])
+def test_who_waits_for_what_is_there_is_through_at_once(db, arguments):
+    load(db, numbered(1, 2))
+    db.execute("CALL belay.migrate_up()")
+    with nothing_changes(db):
+        db.execute(wait(arguments))
+
+
+@WAIT
+@pytest.mark.parametrize("arguments", ["", "target => '0003_c'"])
+def test_sg_05_who_waits_while_a_run_is_going_on_is_through_when_it_has_ended(db, arguments):
+    run, blocker = blocked_run(db)
+    waiting = db.start(wait(arguments))
+    waits(db, waiting)
+    blocker.rollback()
+    run.finish()
+    waiting.finish()
+    assert applied(db) == ["0001_a", "0002_b", "0003_c"]
+
+
+@WAIT
+def test_who_waits_does_not_hold_up_a_concurrent_build(db):
+    run, blocker = blocked_run(db, "CREATE INDEX CONCURRENTLY i ON orders (id)")
+    waiting = [db.start(wait()) for _ in range(3)]
+    for one in waiting:
+        waits(db, one)
+    blocker.rollback()
+    run.finish()
+    for one in waiting:
+        one.finish()
+
+
+@WAIT
+def test_who_waits_before_anybody_has_begun_is_through_when_somebody_has(db):
+    """An application's instance that starts before the deployment."""
+    load(db, numbered(1, 2))
+    waiting = db.start(wait())
+    waits(db, waiting)
+    db.execute("CALL belay.migrate_up(steps => 1)")
+    waits(db, waiting)
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
+
+
+@WAIT
+def test_who_waits_for_a_target_does_not_wait_for_what_comes_after_it(db):
+    run, blocker = blocked_run(db)
+    db.connect(options="-c statement_timeout=20s").execute(wait("target => '0001_a'"))
+    assert run.is_running
+    blocker.rollback()
+    run.finish()
+
+
+@WAIT
+def test_sg_03_who_waits_is_not_held_up_by_dirt_ahead_of_it(db):
+    dirty(db)
+    db.execute(wait("target => '0001_a', wait => '5 s'"))
+
+
+@WAIT
+def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
+    db.execute("SELECT belay.project_create('default', naming => 'release')")
+    for name in ("1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"):
+        db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
+    waiting = db.start(wait("release => '1.0.0'"))
+    waits(db, waiting)
+    db.execute("CALL belay.migrate_up(release => '1.0.0')")
+    waiting.finish()
+    assert problems(db) == [("1.1.0_01_pre_c", "pending")]
+
+
+@WAIT
+def test_who_waits_for_a_run_is_through_when_that_run_has_succeeded(db):
+    run, blocker = blocked_run(db)
+    number = db.one("SELECT max(id) FROM belay.run")
+    waiting = db.start(wait(f"run => {number}"))
+    waits(db, waiting)
+    blocker.rollback()
+    run.finish()
+    waiting.finish()
+    db.execute(wait(f"run => {number}"))
+
+
+@WAIT
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+def test_who_waits_for_a_run_is_told_when_that_run_has_failed(db, end):
+    run, blocker = blocked_run(db)
+    number = db.one("SELECT max(id) FROM belay.run")
+    waiting = db.start(wait(f"run => {number}"))
+    waits(db, waiting)
+    db.execute(f"SELECT {end}(%s)", [run.pid])
+    with pytest.raises(psycopg.Error):
+        run.finish()
+    blocker.rollback()
+    with pytest.raises(psycopg.Error) as raised:
+        waiting.finish()
+    assert OF_THE_PROJECT.match(raised.value.sqlstate) and str(number) in raised.value.diag.message_primary
+
+
+@WAIT
+def test_a_wait_ends_after_its_interval_and_says_what_is_lacking(db):
+    load(db, numbered(1, 2))
+    db.execute("CALL belay.migrate_up(steps => 1)")
+    began = time.monotonic()
+    with expect_error("55P03", message=re.compile("after waiting|waited"), detail=re.compile("migration2"), hint=re.compile(".")):
+        db.execute(wait("wait => '200 ms'"))
+    assert time.monotonic() - began >= 0.2
+    assert db.one("SELECT 1") == 1
+
+
+@WAIT
+def test_a_wait_that_ends_while_a_run_is_going_on_says_who_runs(db):
+    run, blocker = blocked_run(db, application_name="ci")
+    with expect_error("55P03", detail=re.compile(rf"pid {run.pid}, role postgres, application ci")):
+        db.execute(wait("wait => '200 ms'"))
+    blocker.rollback()
+    run.finish()
+
+
+#: What will not come by waiting.
+NEVER = {
+    "an unknown target": ("target => 'nope'", "SELECT 1"),
+    "an unknown release": ("release => '9.9.9'", "SELECT 1"),
+    "an unknown run": ("run => 4711", "SELECT 1"),
+    "an unknown project": ("project => 'nope'", "SELECT 1"),
+    "a late one": ("", "CALL belay.migrate_up(); SELECT belay.migrate_register('migration0', 'SELECT 1')"),
+    "a requirement that nobody has": ("", "SELECT belay.migrate_register('migration9', E'-- belay: requires migration10\\nSELECT 1')"),
+}
+
+
+@WAIT
+@pytest.mark.parametrize("arguments, before", NEVER.values(), ids=NEVER)
+def test_a_wait_for_what_cannot_come_fails_at_once(db, arguments, before):
+    load(db, numbered(1))
+    for statement in before.split("; "):
+        db.execute(statement)
+    session = db.connect(options="-c statement_timeout=30s")
+    with pytest.raises(psycopg.Error) as raised:
+        session.execute(wait(arguments))
+    assert OF_THE_PROJECT.match(raised.value.sqlstate) or raised.value.sqlstate == "22023"
+    assert raised.value.diag.message_hint
+
+
+@WAIT
+@pytest.mark.parametrize("arguments, argument", [("wait => '-1 s'", "wait"), ("project => NULL", "project"), ("target => ''", "target")])
+def test_a_senseless_wait_is_refused(db, arguments, argument):
+    load(db, numbered(1))
+    with expect_error("22023", message=re.compile(argument), hint=re.compile(".")):
+        db.execute(wait(arguments))
+
+
+@WAIT
+@pytest.mark.parametrize(
+    "begin, call",
+    [
+        ("BEGIN", wait()),
+        ("BEGIN; SAVEPOINT s", wait()),
+        ("SELECT 1", "DO $$ BEGIN CALL belay.migrate_wait(); EXCEPTION WHEN division_by_zero THEN NULL; END $$"),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS 'BEGIN CALL belay.migrate_wait(); END'", "SELECT f()"),
+    ],
+)
+def test_a_wait_that_would_hold_a_snapshot_is_refused(db, begin, call):
+    load(db, numbered(1))
+    session = db.connect()
+    session.execute(begin)
+    with expect_error("25001", hint=re.compile("transaction block|top level|autocommit")):
+        session.execute(call)
+    session.execute("ROLLBACK")
+
+
+@WAIT
+def test_a_wait_can_be_cancelled(db):
+    load(db, numbered(1))
+    waiting = db.start(wait())
+    waits(db, waiting)
+    began = time.monotonic()
+    waiting.cancel()
+    with expect_error("57014"):
+        waiting.finish()
+    assert time.monotonic() - began < 1
+    assert waiting.session.one("SELECT 1") == 1
+
+
+@WAIT
+def test_a_wait_ends_when_its_client_is_killed(db):
+    load(db, numbered(1))
+    client = db.start_psql(wait())
+    pid = db.wait_for("SELECT pid FROM pg_stat_activity WHERE application_name = 'psql' AND datname = current_database() AND wait_event_type = 'Extension'")
+    client.kill()
+    client.wait()
+    db.wait_until_gone(pid)
+
+
+@WAIT
+def test_on_a_standby_a_wait_ends_when_the_standby_has_replayed_it(db, standby):
+    load(db, numbered(1, 2))
+    copy = standby.database(db)
+    waiting = copy.start(wait())
+    copy.wait_for("SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = %s", [waiting.pid])
+    copy.execute("SELECT pg_wal_replay_pause()")
+    try:
+        copy.wait_for("SELECT pg_get_wal_replay_pause_state() = 'paused'")
+        db.execute("CALL belay.migrate_up()")
+        with expect_error("55P03"):
+            copy.execute(wait("wait => '300 ms'"))
+        assert waiting.is_running
+    finally:
+        copy.execute("SELECT pg_wal_replay_resume()")
+    waiting.finish()
+    assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
+
+
+@WAIT
+def test_on_a_standby_a_wait_outlives_what_replay_takes_away(db, standby):
+    """A wait with a snapshot would be ended by the conflict with replay after a second."""
+    load(db, numbered(1))
+    copy = standby.database(db)
+    waiting = copy.start(wait())
+    copy.wait_for("SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = %s", [waiting.pid])
+    db.execute("CREATE TABLE busy (x int); INSERT INTO busy SELECT generate_series(1, 1000); DELETE FROM busy")
+    db.execute("VACUUM FULL busy")
+    db.execute("DROP TABLE busy")
+    standby.catch_up()
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
