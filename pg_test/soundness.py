@@ -11,15 +11,6 @@ from harness.database import Database
 from harness.random_set import Migration, MigrationSet
 from harness.session import Session, describe
 
-#: Faults of Belay's that draws have found, each shown by a test of test_found_by_draws.py. Take out what is mended there.
-KNOWN = {
-    "settings leak",
-    "a lost run stays open",
-    "a cancel leaves things open",
-    "an ended build is repeated",
-    "remains of a toast index",
-}
-
 LOCKS = """
     SELECT pid, mode FROM pg_locks WHERE locktype = 'advisory' AND classid = 1651270009
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -37,16 +28,12 @@ def assert_usable(session: Session) -> None:
     assert session.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     itself, *settings = session.execute(FACTS).fetchone()
     assert itself is True
-    assert "settings leak" in KNOWN or settings == ["4MB", '"$user", public', "0", "0"], settings
+    assert settings == ["4MB", '"$user", public', "0", "0"], settings
     session.execute("CREATE TEMP TABLE usable AS SELECT 1; DROP TABLE usable")
 
 
 def assert_free(db: Database) -> None:
     held = db.rows(LOCKS)
-    if held and "a cancel leaves things open" in KNOWN:
-        db.execute("SELECT pg_terminate_backend(%s)", [held[0][0]])
-        db.wait_until_gone(held[0][0])
-        return
     assert held == [], f"{held}, {db.backend_state()}"
 
 
@@ -69,8 +56,6 @@ def assert_true(db: Database, drawn: MigrationSet) -> None:
         assert not drawn.migrations[len(in_force)].transactional
     runs = [outcome for (outcome,) in db.rows("SELECT outcome FROM belay.run ORDER BY id")]
     assert None not in runs[:-1], runs
-    if "a cancel leaves things open" in KNOWN:
-        return
     # One whose session has died is open until the next run begins.
     live = "SELECT count(*) FROM belay.run r JOIN pg_stat_activity a USING (pid, backend_start) WHERE r.outcome IS NULL"
     assert db.one(live) == 0, runs
@@ -103,20 +88,16 @@ def assert_told(db: Database, session: Session, error: psycopg.Error | None) -> 
     """The run of a session that lives ended as its caller saw it; a cancel may have come before it began."""
     mine = "SELECT outcome FROM belay.run JOIN pg_stat_activity USING (pid, backend_start) WHERE pid = %s"
     outcomes = db.rows(mine, [session.pid])
-    if "a cancel leaves things open" in KNOWN and (None,) in outcomes:
-        return
     assert outcomes in ([], [("succeeded" if error is None else "failed",)]), outcomes
 
 
 def assert_complete(db: Database, drawn: MigrationSet) -> None:
     """Everything is applied, once, and nothing is left of what happened but history."""
     assert_true(db, drawn)
-    assert "a lost run stays open" in KNOWN or db.one("SELECT count(*) FROM belay.run WHERE outcome IS NULL") == 0
+    assert db.one("SELECT count(*) FROM belay.run WHERE outcome IS NULL") == 0
     assert db.one("SELECT count(*) FROM belay.applied") == len(drawn.migrations)
     assert db.rows("TABLE belay.unfinished") == []
     invalid = [name for (name,) in db.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive)")]
-    if "remains of a toast index" in KNOWN:
-        invalid = [name for name in invalid if not name.startswith("pg_toast.")]
     assert invalid == []
     assert db.rows("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending") == []
     assert db.rows("SELECT * FROM belay.migrate_validate()") == []

@@ -318,8 +318,8 @@ def test_a_wait_for_the_project_ends_when_its_client_is_killed(db):
 
 CANNOT_BE_KNOWN = 'migration "0001_a": statement 2 had begun, and whether it ended cannot be known'
 SAY_SO = (
-    "look at the database, then say at which statement to go on: "
-    "SELECT belay.migrate_mark('0001_a', 'pending', statement => 2 (again) or 3 (it had ended))"
+    "look at the database, then say how it ended: SELECT belay.migrate_mark('0001_a', 'pending', statement => 3) when it did, "
+    "SELECT belay.migrate_mark('0001_a', 'pending', statement => 2) to run it again"
 )
 COMMITS = """-- belay: transaction off
 CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN

@@ -12,8 +12,6 @@ from ledger import applied, history, load, nothing_changes, numbered
 
 REPAIR = pytest.mark.xfail(reason="there is no migrate_repair yet")
 SHOWS_BOTH = pytest.mark.xfail(reason="the error of an edited statement shows the new text only")
-UNKNOWABLE = pytest.mark.xfail(reason="status promises to resume where the next run will ask the operator")
-DISTINCT_TRUST = pytest.mark.xfail(reason="a redo counts each migration twice in what it refuses to trust")
 
 
 def register(db: Database, name: str, up: str, **options: object) -> None:
@@ -76,7 +74,6 @@ def test_sg_11_dirty_names_the_statement_the_error_and_what_comes_next(db):
     ]  # fmt: skip
 
 
-@UNKNOWABLE
 def test_sg_11_dirty_says_that_the_operator_is_asked_where_the_outcome_cannot_be_known(db):
     db.execute("CREATE TABLE t ()")
     register(db, "0001", "-- belay: transaction off\nCREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; LOCK TABLE t; END $$;\nCALL p()")
@@ -103,7 +100,6 @@ def test_an_edit_of_what_ran_already_is_shown_beside_what_ran(db):
     assert "CREATE TABLE b ()" in error.detail and "CREATE TABLE b (x int)" in error.detail
 
 
-@DISTINCT_TRUST
 def test_what_is_not_trusted_is_counted_once_in_a_redo(db):
     role = db.role("deployer")
     db.execute(f"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA belay TO {role}")

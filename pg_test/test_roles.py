@@ -15,24 +15,12 @@ from harness.server import TREE
 from harness.session import Session, describe, expect_error
 from ledger import applied, history, load, nothing_changes, numbered, state
 
-REPLACED = pytest.mark.xfail(reason="a run does not look again at who registered what was replaced while it was going on")
-SET_ROLE = pytest.mark.xfail(reason="a run as SET ROLE does not look at the rights of the session's own user")
-DEFINITION_LOCK = pytest.mark.xfail(reason="a run waits without limit for the advisory lock of a definition")
-SHADOWED_TYPE = pytest.mark.xfail(reason="what a concurrent statement left is looked up with names of types that search_path finds")
 BASELINE = pytest.mark.xfail(reason="there is no migrate_baseline yet")
 PRUNE = pytest.mark.xfail(reason="there is no history_prune yet")
 WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
 
 #: A run of a role without superuser's rights.
 UP = "CALL belay.migrate_up()"
-DRAFT = TREE / "sql" / "grant_role.draft.sql"
-
-
-@pytest.fixture(autouse=True)
-def grants(db):
-    """belay.grant_role, also where the installed version does not bring it."""
-    if db.one("SELECT to_regprocedure('belay.grant_role(text, text)')") is None:
-        db.execute(DRAFT.read_text())
 
 
 def role_with(db: Database, rights: str, name: str | None = None) -> str:
@@ -85,7 +73,8 @@ RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: Routines that are to come, and whose they are.
 COMING = {"migrate_wait": "reader", "migrate_repair": "deployer", "migrate_baseline": "owner", "history_prune": "owner"}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
-INTERNAL = {"find_project", "is_running", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change", "grant_role"}
+INTERNAL = {"find_project", "is_running", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
+            "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role"}
 LEVELS = ("reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished"}
 
@@ -266,22 +255,6 @@ def test_a_stranger_without_any_right_that_holds_the_lock_is_named_to_an_ordinar
     who = f'pid {stranger.pid}, role {stranger.info.user}, application a "stranger", holds the lock without a run'
     with expect_error("55P03", detail=who, hint=re.compile(rf"pid = {stranger.pid} ")):
         session.execute("CALL belay.migrate_up(steps => 1)")
-
-
-@DEFINITION_LOCK
-@pytest.mark.parametrize("call", [UP, "SELECT belay.migrate_register('0001_a', 'SELECT 2', replace => true)"])
-def test_a_stranger_that_holds_the_lock_of_a_definition_holds_nobody_up_for_long(db, call):
-    """1651270758 is the class of these locks, ASCII "bldf": whoever can connect can take it."""
-    session = db.connect(user=deployer(db))
-    register(session, "0001_a", "SELECT 1")
-    stranger = db.connect(user=db.role("stranger"))
-    stranger.execute("SELECT pg_advisory_lock(1651270758, id::int) FROM belay.migration")
-    run = db.start(f"SET belay.lock_timeout = '100ms'; {call}" if "SELECT" in call else call, user=session.info.user, options="-c belay.lock_timeout=100ms")
-    try:
-        run.finish(bound=8)
-    except psycopg.Error as error:
-        assert error.sqlstate == "55P03", describe(error)
-    assert not run.is_running
 
 
 # ── doors: the tables ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -484,7 +457,6 @@ def test_a_text_that_a_deployer_registered_first_stays_the_deployers_when_a_supe
         db.execute(UP)
 
 
-@REPLACED
 def test_what_a_deployer_replaces_while_a_superusers_run_is_going_on_does_not_run(db):
     """The plan was judged when both were the superuser's."""
     role = deployer(db)
@@ -500,7 +472,6 @@ def test_what_a_deployer_replaces_while_a_superusers_run_is_going_on_does_not_ru
     assert not is_superuser(db, role)
 
 
-@SET_ROLE
 @pytest.mark.parametrize("directive", ["", "-- belay: transaction off\n"])
 @pytest.mark.parametrize(
     "body",
@@ -599,6 +570,7 @@ def test_who_the_session_is_stays_so_on_every_way_out(db, as_role, mode, way):
     session.execute(f"SET belay.lock_timeout = '50ms'; SET belay.lock_retries = 0; SET ROLE {role if as_role == 'SET ROLE' else 'NONE'}")
     directive = "-- belay: transaction off\n" if mode == "transaction off" else ""
     register(session, "0001_a", f"{directive}SET ROLE {other};\n{EXITS[way]}")
+    db.execute("SELECT belay.project_alter('default', trusted => %s)", [[role]])
     who = "SELECT current_user::text, session_user::text, current_setting('role'), current_setting('is_superuser')"
     before = session.rows(who)
     if way == "lock timeout":
@@ -748,7 +720,6 @@ def test_a_hostile_schema_first_in_the_path_is_never_reached(db, path):
     assert [outcome for *_, outcome in history(db)].count("reverted") == 5
 
 
-@SHADOWED_TYPE
 def test_a_hostile_type_first_in_the_path_is_never_used(db):
     db.execute(TRAP + TYPES)
     session = db.connect(user=deployer(db))

@@ -827,6 +827,7 @@ BEGIN
     WITH row AS (
         SELECT m.*, a.step_id, a.position AS clock, a.applied_at AS at, a.applied_by AS by, a.checksum AS ran,
                u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
+               u.started AND u.leaves->>'kind' = 'unknowable' AS unknowable,
                CASE WHEN u.migration_id IS NOT NULL THEN
                         CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
                     WHEN a.checksum <> m.checksum THEN 'changed'
@@ -854,9 +855,10 @@ BEGIN
            r.release, r.phase, r.at, r.by, s.finished_at - s.started_at,
            CASE r.standing
                WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
-               WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; the next run resumes there',
+               WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; %s',
                     r.direction, r.statement, r.statements,
-                    coalesce((SELECT e.message FROM belay.step_error e WHERE e.step_id = r.open_step), 'its session died'))
+                    coalesce((SELECT e.message FROM belay.step_error e WHERE e.step_id = r.open_step), 'its session died'),
+                    CASE WHEN r.unknowable THEN 'whether it ended cannot be known' ELSE 'the next run resumes there' END)
                WHEN 'unknown (primary)' THEN format('going %s, at statement %s of %s, when this standby last heard', r.direction, r.statement, r.statements)
                WHEN 'changed' THEN format('applied with checksum %s', r.ran)
                WHEN 'missing' THEN 'applied, and not in the set that was loaded last'
@@ -869,7 +871,8 @@ BEGIN
                        JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed')
            END,
            CASE r.standing
-               WHEN 'dirty' THEN format('CALL belay.migrate_%s(%s)', r.direction, tail)
+               WHEN 'dirty' THEN CASE WHEN r.unknowable THEN format('SELECT belay.migrate_mark(%L, ''pending'', statement => %s%s)', r.name, r.statement, more)
+                                      ELSE format('CALL belay.migrate_%s(%s)', r.direction, tail) END
                WHEN 'running' THEN NULL
                WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
                WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.wanted, more)
@@ -913,6 +916,7 @@ BEGIN
     SELECT m.name, 'checksum', 'the stored text is not the one that was registered', NULL
       FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
      WHERE m.project_id = p.id AND (d.checksum <> m.checksum OR belay.migrate_checksum(d.up, d.down) <> d.checksum)
+       AND (last IS NULL OR m.sort_key <= last)
     UNION ALL
     SELECT m.name, 'invalid index', format('%s was left by statement %s', i.indexrelid::regclass, u.statement),
            format('CALL belay.migrate_%s(%s)', u.direction,
@@ -921,7 +925,7 @@ BEGIN
       JOIN belay.migration m ON m.id = u.migration_id
       JOIN pg_index i ON NOT i.indisvalid
        AND i.indexrelid = to_regclass(coalesce(quote_ident(u.leaves->>'schema') || '.', '') || quote_ident(u.leaves->>'name'))
-     WHERE u.project_id = p.id;
+     WHERE u.project_id = p.id AND (last IS NULL OR m.sort_key <= last);
 END $$;
 COMMENT ON FUNCTION belay.migrate_validate IS
 'What keeps the project from being in order, up to a target or a release: pending, late, blocked, running, dirty, missing, changed, checksum, invalid index. No row: in order. Looks and never waits.';
@@ -961,6 +965,70 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
      ORDER BY r.id DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION belay.last_run IS 'The last run of this session; all NULL when it has run nothing.';
+
+-- ---------------------------------------------------------------------------
+-- Roles. Which routine belongs to which stands here and nowhere else; a test asks that each
+-- routine is in one of the lists, or internal.
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.grant_role(role text, rights text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Looks, and waits until others have migrated.
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_history,
+                                 last_run, migrate_checksum}';
+    -- Registers and runs; what the migrations do, the role must be allowed to do.
+    deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
+                                   migrate_up, migrate_down, migrate_to, migrate_redo}';
+    -- Makes the rules, and says what the ledger shall believe.
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark}';
+    wanted text[];
+    routine regprocedure;
+    owner oid;
+BEGIN
+    IF grant_role.role IS NULL OR grant_role.rights IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = CASE WHEN grant_role.role IS NULL THEN 'role must not be null' ELSE 'rights must not be null' END,
+            HINT = 'SELECT belay.grant_role(''app_deployer'', ''deployer'')';
+    END IF;
+    wanted := CASE grant_role.rights
+        WHEN 'reader' THEN reading
+        WHEN 'deployer' THEN reading || deploying
+        WHEN 'owner' THEN reading || deploying || owning
+        END;
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = format('rights => ''%s'' is not known', grant_role.rights),
+            HINT = 'use ''reader'', ''deployer'' or ''owner''';
+    END IF;
+    -- Also keeps PUBLIC out: GRANT would take it for everybody, whatever its quotes.
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_role.role) THEN
+        RAISE EXCEPTION USING ERRCODE = '42704',
+            MESSAGE = format('role "%s" does not exist', grant_role.role),
+            HINT = format('CREATE ROLE %I', grant_role.role);
+    END IF;
+    -- GRANT only warns a role that may not grant.
+    SELECT e.extowner INTO owner FROM pg_extension e WHERE e.extname = 'pg_belay';
+    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = '42501',
+            MESSAGE = 'only the owner of extension pg_belay may grant its roles',
+            HINT = format('SET ROLE %I, or ask a superuser', pg_get_userbyid(owner));
+    END IF;
+    FOR routine IN
+        SELECT p.oid FROM pg_proc p
+         WHERE p.pronamespace = 'belay'::regnamespace AND p.proname::text = ANY (wanted)
+         ORDER BY p.oid
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', routine, grant_role.role);
+    END LOOP;
+    -- SQL text, messages and details of every project: for who reads and who owns. Who
+    -- deploys needs neither.
+    IF grant_role.rights <> 'deployer' THEN
+        EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error TO %I', grant_role.role);
+    END IF;
+END $$;
+COMMENT ON FUNCTION belay.grant_role IS
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, and marks). Grants add up and nothing is taken away. Call it again after an update of the extension.
+For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------
 -- Grants: everybody may look at the tables that hold no SQL text, message or

@@ -4,6 +4,7 @@
 
 use belay_core::plan::{Direction, Entry, PlannedStep};
 
+use super::planning::Origin;
 use super::transactional::StepRun;
 use super::{contention, stepwise};
 use crate::error::{Code, Failure, Result};
@@ -147,7 +148,14 @@ impl Mark<'_> {
         };
         if found.applied != (self.state == State::Applied) {
             let step = self.step(found, direction);
-            let this = StepRun::new(self.ledger, self.project, run, Mode::Caller, &step);
+            let this = StepRun::new(
+                self.ledger,
+                self.project,
+                run,
+                Mode::Caller,
+                &step,
+                Origin::default(),
+            );
             let text = this.lock_text()?;
             self.ledger.record_done(&this.attempt(text))?;
         }
@@ -169,7 +177,14 @@ impl Mark<'_> {
             Direction::Up
         };
         let step = self.step(found, direction);
-        let this = StepRun::new(self.ledger, self.project, run, Mode::Caller, &step);
+        let this = StepRun::new(
+            self.ledger,
+            self.project,
+            run,
+            Mode::Caller,
+            &step,
+            Origin::default(),
+        );
         let text = this.lock_text()?;
         let _memory = portal::Memory::enter();
         let script = this.parse(text)?;

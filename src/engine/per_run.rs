@@ -91,6 +91,7 @@ fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally)
             run.id,
             run.call.mode,
             step,
+            run.origin_of(step),
         ));
         if let Some(this) = steps.last() {
             this.run_in_transaction()?;

@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::ledger::facts::Gathered;
 use crate::ledger::project::{DEFAULT, Project};
 use crate::pg::identity;
+use pgrx::pg_sys::Oid;
 
 /// A plan with the facts it was made from.
 pub struct Planned {
@@ -16,6 +17,15 @@ pub struct Planned {
     pub plan: Plan,
     /// What it was made from.
     pub gathered: Gathered,
+}
+
+/// Whose text a step runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin {
+    /// The definition that was planned; `None`: whichever is registered.
+    pub definition: Option<i64>,
+    /// Whether it must not undo the caller's SET ROLE.
+    pub confined: bool,
 }
 
 /// The policy of a call: the project's, or a tighter one; a looser one takes the owner and a reason.
@@ -147,6 +157,14 @@ pub fn refuse_unfinished(planned: &Planned, project: &Project) -> Result<()> {
     ))
 }
 
+/// Whether a registrant's texts may run with the rights of `user`.
+fn is_trusted(registrant: &String, user: Oid, project: &Project, trust: &[String]) -> bool {
+    trust.contains(registrant)
+        || project.trusted.contains(registrant)
+        || identity::role_by_name(registrant)
+            .is_some_and(|role| identity::has_rights_of(role, user))
+}
+
 /// Refuses to run, with the caller's rights, what was registered by a role without them.
 pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) -> Result<()> {
     let caller = identity::current_role();
@@ -161,19 +179,17 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
         let trusted = match known.iter().find(|(name, _)| name == registrant) {
             Some((_, trusted)) => *trusted,
             None => {
-                let trusted = trust.contains(registrant)
-                    || project.trusted.contains(registrant)
-                    || identity::role_by_name(registrant)
-                        .is_some_and(|role| identity::has_rights_of(role, caller));
+                let trusted = is_trusted(registrant, caller, project, trust);
                 known.push((registrant, trusted));
                 trusted
             }
         };
         if !trusted {
-            strangers.push(format!(
-                "{} was registered by {registrant}",
-                step.entry.name
-            ));
+            let stranger = format!("{} was registered by {registrant}", step.entry.name);
+            // A redo has two steps of each.
+            if !strangers.contains(&stranger) {
+                strangers.push(stranger);
+            }
             if !roles.contains(&registrant.as_str()) {
                 roles.push(registrant);
             }
@@ -204,6 +220,20 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
 }
 
 impl Planned {
+    /// Whose text a step runs. Where SET ROLE is in force, the registrant may hold that role's rights
+    /// and not those of the session's user, to whom RESET ROLE would lead.
+    pub fn origin_of(&self, step: &PlannedStep, project: &Project, trust: &[String]) -> Origin {
+        let Some(traits) = self.gathered.traits.get(&step.entry.id) else {
+            return Origin::default();
+        };
+        let user = identity::session_role();
+        Origin {
+            definition: Some(traits.definition_id),
+            confined: user != identity::current_role()
+                && !is_trusted(&traits.registrant, user, project, trust),
+        }
+    }
+
     /// Whether a step runs in a transaction.
     pub fn is_transactional(&self, step: &PlannedStep) -> bool {
         self.gathered

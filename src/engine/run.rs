@@ -6,7 +6,7 @@ use std::time::Instant;
 use belay_core::plan::{Direction, PlannedStep};
 
 use super::call::{Call, Transaction};
-use super::planning::{self, Planned};
+use super::planning::{self, Origin, Planned};
 use super::transactional::StepRun;
 use super::{contention, per_run, place, stepwise};
 use crate::error::{Code, Failure, Result};
@@ -74,6 +74,14 @@ pub struct Run<'a> {
     pub planned: &'a Planned,
     /// The run's id.
     pub id: i64,
+}
+
+impl Run<'_> {
+    /// Whose text a step runs.
+    pub fn origin_of(&self, step: &PlannedStep) -> Origin {
+        let (project, trust) = (self.project, &self.call.trust);
+        self.planned.origin_of(step, project, trust)
+    }
 }
 
 /// Runs a call.
@@ -263,7 +271,14 @@ fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     }
     let began = Instant::now();
     let mode = run.call.mode;
-    let this = StepRun::new(run.ledger, run.project, run.id, mode, step);
+    let this = StepRun::new(
+        run.ledger,
+        run.project,
+        run.id,
+        mode,
+        step,
+        run.origin_of(step),
+    );
     let result = transaction::attempt(mode, || {
         this.run_in_transaction()?;
         this.announce(outcome_of(step.direction));

@@ -3,13 +3,14 @@
 use std::cell::Cell;
 
 use super::contention;
+use super::planning::Origin;
 use crate::error::{Code, Failure, Result};
 use crate::guc;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::pg::parse::Script;
-use crate::pg::transaction::Mode;
-use crate::pg::{cancel, client, extension, portal, settings, timeout};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{cancel, client, extension, identity, portal, settings, timeout};
 
 /// What the statements of a migration run under.
 pub struct Surroundings<'a> {
@@ -17,17 +18,20 @@ pub struct Surroundings<'a> {
     pub project: &'a Project,
     /// How Belay was called.
     pub mode: Mode,
+    /// Whose text runs.
+    pub origin: Origin,
     /// statement_timeout before the migration, to tell whether it sets one of its own.
     pub outer_statement_timeout: i32,
 }
 
 impl<'a> Surroundings<'a> {
     /// As they are now.
-    pub fn new(project: &'a Project, mode: Mode) -> Self {
+    pub fn new(project: &'a Project, mode: Mode, origin: Origin) -> Self {
         let outer_statement_timeout = timeout::session_statement_timeout();
         Surroundings {
             project,
             mode,
+            origin,
             outer_statement_timeout,
         }
     }
@@ -49,7 +53,7 @@ impl<'a> Surroundings<'a> {
         };
         timeout::arm_statement_timeout(self.limit());
         cancel::allow(|| -> Result<()> {
-            portal::run(script, statement, top_level)?;
+            self.confine(|| portal::run(script, statement, top_level))?;
             if !top_level {
                 client::check_interrupts();
             }
@@ -58,6 +62,18 @@ impl<'a> Surroundings<'a> {
         timeout::disarm_statement_timeout();
         extension::refuse_altered_ledger()?;
         contention::keep(self.project, self.mode)
+    }
+
+    /// Runs what is deferred to the commit; see [`transaction::check_deferred_constraints`].
+    pub fn check_deferred_constraints(&self) {
+        self.confine(|| transaction::check_deferred_constraints(self.mode));
+    }
+
+    fn confine<T>(&self, body: impl FnOnce() -> T) -> T {
+        match self.origin.confined {
+            true => identity::confined(body),
+            false => body(),
+        }
     }
 
     /// Runs all statements in the transaction that is open; `at` tells which one is in hand.
@@ -73,11 +89,16 @@ impl<'a> Surroundings<'a> {
 
 /// Applies the settings that every migration runs under, for the innermost level.
 pub fn apply_settings(project: &Project, text: &Text) {
-    let lock_timeout = text.lock_timeout.unwrap_or_else(guc::lock_timeout);
-    settings::set_text_for_level(c"lock_timeout", &lock_timeout.to_string());
+    limit_lock_waits(text.lock_timeout);
     if let Some(path) = &project.search_path {
         settings::set_text_for_level(c"search_path", path);
     }
+}
+
+/// Sets lock_timeout for the innermost level: the directive's, or belay.lock_timeout.
+pub fn limit_lock_waits(directive: Option<i32>) {
+    let lock_timeout = directive.unwrap_or_else(guc::lock_timeout);
+    settings::set_text_for_level(c"lock_timeout", &lock_timeout.to_string());
 }
 
 /// 25001 and 2D000 from inside a migration mean that it needs to run outside a transaction.

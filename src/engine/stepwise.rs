@@ -41,7 +41,14 @@ struct Stepwise<'a> {
 pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     let began = Instant::now();
     let mode = run.call.mode;
-    let this = StepRun::new(run.ledger, run.project, run.id, mode, step);
+    let this = StepRun::new(
+        run.ledger,
+        run.project,
+        run.id,
+        mode,
+        step,
+        run.origin_of(step),
+    );
     let _memory = portal::Memory::enter();
     let opened = transaction::attempt(mode, || open(&this));
     let (script, step_id, progress) = match opened {
@@ -55,7 +62,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     let saved = SessionSettings::save()?;
     let who = identity::identity();
     let stepwise = Stepwise {
-        surroundings: Surroundings::new(run.project, mode),
+        surroundings: Surroundings::new(run.project, mode, this.origin),
         this: &this,
         script: &script,
         step_id,
@@ -144,7 +151,7 @@ impl Stepwise<'_> {
         if !by_itself {
             return self.in_transaction(|| {
                 self.surroundings.run_one(self.script, index, false)?;
-                transaction::check_deferred_constraints(self.this.mode);
+                self.surroundings.check_deferred_constraints();
                 self.note_done(index)
             });
         }

@@ -7,13 +7,14 @@ use belay_core::sql::blank_restrict_lines;
 use pgrx::datum::TimestampWithTimeZone;
 
 use super::place;
+use super::planning::Origin;
 use super::statements::{self, Surroundings};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::ledger::step::{Attempt, Place};
-use crate::pg::transaction::{self, Mode};
+use crate::pg::transaction::Mode;
 use crate::pg::{client, identity, parse, portal, settings};
 
 /// One step of a run.
@@ -28,6 +29,8 @@ pub struct StepRun<'a> {
     pub mode: Mode,
     /// What is planned.
     pub step: &'a PlannedStep,
+    /// Whose text it is.
+    pub origin: Origin,
     /// When it began.
     pub started_at: TimestampWithTimeZone,
     /// current_user then; a migration may change it on its way.
@@ -57,6 +60,7 @@ impl<'a> StepRun<'a> {
         run: i64,
         mode: Mode,
         step: &'a PlannedStep,
+        origin: Origin,
     ) -> Self {
         let verb = if step.direction == Direction::Up {
             "applying"
@@ -75,6 +79,7 @@ impl<'a> StepRun<'a> {
             run,
             mode,
             step,
+            origin,
             started_at,
             role,
             progress,
@@ -92,6 +97,21 @@ impl<'a> StepRun<'a> {
             .ledger
             .lock_text(self.step.entry.id, self.step.direction)?
         {
+            Some(text)
+                if self
+                    .origin
+                    .definition
+                    .is_some_and(|id| id != text.definition_id) =>
+            {
+                Err(Failure::new(
+                    Code::Changed,
+                    format!(
+                        "migration \"{}\" was replaced while the run was going on",
+                        self.name()
+                    ),
+                    "look at it, then run again; belay.migrate_plan() shows what would run",
+                ))
+            }
             Some(text) => Ok(self.progress.text.get_or_init(|| text)),
             None => Err(Failure::new(
                 Code::Unknown,
@@ -145,14 +165,16 @@ impl<'a> StepRun<'a> {
 
     /// Runs the step and writes its rows. The caller ends the transaction either way.
     pub fn run_in_transaction(&self) -> Result<()> {
+        let level = settings::open_level();
+        statements::limit_lock_waits(None);
         let text = self.lock_text()?;
         let _memory = portal::Memory::enter();
         let script = self.parse(text)?;
         let who = identity::identity();
-        let level = settings::open_level();
         statements::apply_settings(self.project, text);
-        Surroundings::new(self.project, self.mode).run_all(&script, &self.progress.at)?;
-        transaction::check_deferred_constraints(self.mode);
+        let surroundings = Surroundings::new(self.project, self.mode, self.origin);
+        surroundings.run_all(&script, &self.progress.at)?;
+        surroundings.check_deferred_constraints();
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
         self.ledger.record_done(&self.attempt(text))
@@ -198,6 +220,12 @@ impl<'a> StepRun<'a> {
     /// The failure with its place in CONTEXT and position.
     pub fn marked(&self, mut failure: Failure, transactional: bool) -> Failure {
         statements::explain(&mut failure, transactional);
+        if self.origin.confined && failure.sqlstate() == "42501" {
+            failure.add_hint(
+                "SET ROLE is in force, and whoever registered this does not hold the rights of the session's user, so it may not \
+                 change the role: connect as that role, or pass trust => with the role that registered it",
+            );
+        }
         if let Some(text) = self.progress.text.get() {
             let sql = self.progress.sql.get().map_or("", String::as_str);
             place::mark(&mut failure, &self.attempt(text), self.place(), sql);

@@ -24,6 +24,8 @@ pub struct Gathered {
 /// What the planner does not ask for and the engine does.
 #[derive(Debug, Clone)]
 pub struct Traits {
+    /// The definition that was planned.
+    pub definition_id: i64,
     /// Who registered the definition.
     pub registrant: String,
     /// Whether up runs in a transaction.

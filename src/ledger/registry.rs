@@ -102,7 +102,7 @@ pub struct Text {
 /// The columns an [`Entry`] is made of, in the order of [`entry_from`]; `m` is belay.migration.
 macro_rules! entry_columns {
     () => {
-        "m.id, m.name, m.sort_key, m.requires, m.pairs_with, m.indivisible, m.reversible, m.release, m.phase, m.registered_by::text, m.up_transaction, m.down_transaction"
+        "m.id, m.name, m.sort_key, m.requires, m.pairs_with, m.indivisible, m.reversible, m.release, m.phase, m.registered_by::text, m.up_transaction, m.down_transaction, m.definition_id"
     };
 }
 pub(super) use entry_columns;
@@ -127,6 +127,7 @@ pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, Traits)> {
         registrant: row.require(10)?,
         up_transaction: row.require(11)?,
         down_transaction: row.require(12)?,
+        definition_id: row.require(13)?,
     };
     Ok((entry, traits))
 }
@@ -343,10 +344,9 @@ impl Ledger {
             ))
         };
         let migrations = Table::open_to_write(schema, c"migration")?;
-        let found = cancel::allow(|| {
-            migrations.lock(c"migration_pkey", c"id", migration, registered)
-        })?
-        .transpose()?;
+        let found =
+            cancel::allow(|| migrations.lock(c"migration_pkey", c"id", migration, registered))?
+                .transpose()?;
         let Some((definition_id, lock_timeout, sort_key)) = found else {
             return Ok(None);
         };

@@ -74,6 +74,30 @@ pub fn identity() -> Identity {
     Identity { user, context }
 }
 
+/// Puts back what [`identity`] read, after an abort.
+pub fn put_back(before: Identity) {
+    if identity() != before {
+        // SAFETY: an identity that was in force in this session.
+        unsafe { pg_sys::SetUserIdAndSecContext(before.user, before.context) };
+    }
+}
+
+/// Runs `body`, which cannot undo the SET ROLE that is in force.
+pub fn confined<T>(body: impl FnOnce() -> T) -> T {
+    let before = identity();
+    // SAFETY: the same user, with the flag under which the server refuses to set role and
+    // session_authorization; after an error `transaction::attempt` puts it back.
+    unsafe {
+        pg_sys::SetUserIdAndSecContext(
+            before.user,
+            before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
+        );
+    }
+    let result = body();
+    put_back(before);
+    result
+}
+
 thread_local! {
     static SWITCHED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }

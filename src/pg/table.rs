@@ -159,7 +159,8 @@ impl Table {
                     &mut failure,
                 );
                 let locked = outcome == pg_sys::TM_Result::TM_Ok;
-                let picked = locked.then(|| pick(&Row::deform(&mut tuple, (*self.relation).rd_att)));
+                let picked =
+                    locked.then(|| pick(&Row::deform(&mut tuple, (*self.relation).rd_att)));
                 pg_sys::ReleaseBuffer(buffer);
                 if locked {
                     return Ok(picked);

@@ -74,11 +74,13 @@ fn pin_isolation() {
 /// Runs `body`; when it fails, what it did in the database is undone (except in the
 /// caller's transaction, which the failure will end) and a transaction is open again.
 pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
-    match mode {
+    let who = identity::identity();
+    let result = match mode {
         Mode::TopLevel => error::catch(body).inspect_err(|_| restart()),
         Mode::Procedural => in_subtransaction(body),
         Mode::Caller => error::catch(body),
-    }
+    };
+    result.inspect_err(|_| identity::put_back(who))
 }
 
 /// Aborts the transaction, whatever its state, and begins the next. Top level only.
