@@ -735,6 +735,8 @@ GIVEN = {
     "new": "'migration2'",
     "target": "'migration1'",
     "state": "'pending'",
+    "role": "'nobody'",
+    "rights": "'reader'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a

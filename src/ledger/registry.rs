@@ -1,5 +1,7 @@
 //! The registry: which migrations exist, and their immutable definitions.
 
+use std::ffi::CStr;
+
 use belay_core::directive::Pair;
 use belay_core::naming::{Phase, ReleaseName};
 use belay_core::plan::{Direction, Entry};
@@ -10,10 +12,10 @@ use super::Ledger;
 use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
-use crate::pg::row as stored;
+use crate::pg::row::{self as stored, Field};
 use crate::pg::spi::{Row, bind};
-use crate::pg::table::Table;
-use crate::pg::{cancel, identity};
+use crate::pg::table::{self, Table};
+use crate::pg::{cancel, client, identity};
 
 /// A registered migration, as far as a load compares it.
 #[derive(Debug, Clone)]
@@ -78,6 +80,12 @@ pub struct NewMigration {
     pub down_origin: (Option<String>, i32),
     /// The directives.
     pub attributes: Attributes,
+}
+
+impl NewMigration {
+    fn phase(&self) -> Option<String> {
+        self.release.as_ref().map(|(_, phase)| phase.to_string())
+    }
 }
 
 /// The text of one direction of a definition, about to run.
@@ -170,44 +178,54 @@ impl Ledger {
         })
     }
 
-    /// Adds definitions under new names.
+    /// Adds definitions under new names, in the registry's order.
     pub fn add_migrations(
         &self,
         project: &Project,
         new: &[NewMigration],
         loaded: bool,
     ) -> Result<()> {
-        const SQL: &str = "WITH r AS MATERIALIZED (
-                 SELECT *, pg_catalog.nextval('belay.definition_id_seq') AS definition_id
-                   FROM pg_catalog.json_to_recordset($2) AS r(name text, sort_key text, release text, phase text,
-                        checksum text, up text, down text, up_file text, up_line int, down_file text, down_line int,
-                        up_transaction bool, down_transaction bool, requires text[], pairs_with text,
-                        indivisible bool, up_lock_timeout int, down_lock_timeout int)
-               ), d AS (
-                 INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
-                 OVERRIDING SYSTEM VALUE
-                 SELECT definition_id, checksum, up, down, up_file, up_line, down_file, down_line FROM r
-               ), m AS (
-               INSERT INTO belay.migration (project_id, name, sort_key, release, phase, checksum, definition_id,
-                      reversible, up_transaction, down_transaction, requires, pairs_with, indivisible,
-                      up_lock_timeout, down_lock_timeout, loaded, registered_by)
-               SELECT $1, name, pg_catalog.decode(sort_key, 'hex'), release, phase, checksum, definition_id,
-                      down IS NOT NULL, up_transaction, down_transaction, requires, pairs_with, indivisible,
-                      up_lock_timeout, down_lock_timeout, $3, $4::text::name
-                 FROM r ORDER BY pg_catalog.decode(sort_key, 'hex') RETURNING id, sort_key
-               )
-               INSERT INTO belay.pending (migration_id, project_id, sort_key) SELECT id, $1, sort_key FROM m";
+        let schema = self.installed.schema;
         let registrant = identity::role_name(identity::current_role());
-        self.execute(
-            SQL,
-            &[
-                bind(project.id),
-                bind(Json(rows(new))),
-                bind(loaded),
-                bind(registrant),
-            ],
-        )?;
-        Ok(())
+        let registered_at = client::now();
+        let mut new: Vec<&NewMigration> = new.iter().collect();
+        new.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
+        let draw = |sequence| -> Result<Vec<i64>> {
+            new.iter()
+                .map(|_| table::next_value(schema, sequence))
+                .collect()
+        };
+        let definitions = draw(c"definition_id_seq")?;
+        let migrations = draw(c"migration_id_seq")?;
+        let clocks = draw(c"ledger_clock")?;
+
+        let rows = new.iter().zip(&definitions);
+        Table::open_to_write(schema, c"definition")?
+            .insert_all(rows.map(|(new, id)| definition_row(new, *id)))?;
+        let phases: Vec<Option<String>> = new.iter().map(|new| new.phase()).collect();
+        let rows = new.iter().zip(&phases).zip(&migrations).zip(&definitions);
+        Table::open_to_write(schema, c"migration")?.insert_all(rows.map(
+            |(((new, phase), id), definition)| {
+                let mut row = migration_row(new, phase.as_deref(), *id, *definition);
+                row.extend([
+                    (c"project_id", Field::Int(project.id)),
+                    (c"loaded", Field::Bool(loaded)),
+                    (c"missing", Field::Bool(false)),
+                    (c"registered_at", Field::Time(registered_at)),
+                    (c"registered_by", Field::Name(&registrant)),
+                ]);
+                row
+            },
+        ))?;
+        let rows = new.iter().zip(&migrations).zip(&clocks);
+        Table::open_to_write(schema, c"pending")?.insert_all(rows.map(|((new, id), clock)| {
+            [
+                (c"migration_id", Field::Big(*id)),
+                (c"project_id", Field::Int(project.id)),
+                (c"sort_key", Field::Bytes(&new.sort_key)),
+                (c"since", Field::Big(*clock)),
+            ]
+        }))
     }
 
     /// Gives pending migrations new definitions; definitions that no step names are deleted.
@@ -389,21 +407,69 @@ fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
     })
 }
 
+type Fields<'a> = Vec<(&'a CStr, Field<'a>)>;
+
+fn text_or_null(text: Option<&str>) -> Field<'_> {
+    text.map_or(Field::Null, Field::Text)
+}
+
+fn definition_row(new: &NewMigration, id: i64) -> Fields<'_> {
+    vec![
+        (c"id", Field::Big(id)),
+        (c"checksum", Field::Text(&new.checksum)),
+        (c"up", Field::Text(&new.up)),
+        (c"down", text_or_null(new.down.as_deref())),
+        (c"up_file", text_or_null(new.up_origin.0.as_deref())),
+        (c"up_line", Field::Int(new.up_origin.1)),
+        (c"down_file", text_or_null(new.down_origin.0.as_deref())),
+        (c"down_line", Field::Int(new.down_origin.1)),
+    ]
+}
+
+fn migration_row<'a>(
+    new: &'a NewMigration,
+    phase: Option<&'a str>,
+    id: i64,
+    definition: i64,
+) -> Fields<'a> {
+    let attributes = &new.attributes;
+    let release = new.release.as_ref().map(|(release, _)| release.as_str());
+    let milliseconds = |timeout: Option<i32>| timeout.map_or(Field::Null, Field::Int);
+    vec![
+        (c"id", Field::Big(id)),
+        (c"name", Field::Text(&new.name)),
+        (c"sort_key", Field::Bytes(&new.sort_key)),
+        (c"release", text_or_null(release)),
+        (c"phase", text_or_null(phase)),
+        (c"checksum", Field::Text(&new.checksum)),
+        (c"definition_id", Field::Big(definition)),
+        (c"reversible", Field::Bool(new.down.is_some())),
+        (c"up_transaction", Field::Bool(attributes.up_transaction)),
+        (
+            c"down_transaction",
+            Field::Bool(attributes.down_transaction),
+        ),
+        (c"requires", Field::Texts(&attributes.requires)),
+        (
+            c"pairs_with",
+            text_or_null(attributes.pairs_with.as_deref()),
+        ),
+        (c"indivisible", Field::Bool(attributes.indivisible)),
+        (c"up_lock_timeout", milliseconds(attributes.up_lock_timeout)),
+        (
+            c"down_lock_timeout",
+            milliseconds(attributes.down_lock_timeout),
+        ),
+    ]
+}
+
 fn rows(new: &[NewMigration]) -> serde_json::Value {
     new.iter().map(row).collect()
 }
 
 fn row(new: &NewMigration) -> serde_json::Value {
-    let hex: String = new
-        .sort_key
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     json!({
         "name": new.name,
-        "sort_key": hex,
-        "release": new.release.as_ref().map(|(release, _)| release),
-        "phase": new.release.as_ref().map(|(_, phase)| phase.to_string()),
         "checksum": new.checksum,
         "up": new.up,
         "down": new.down,

@@ -1,11 +1,14 @@
 //! The rule of belay.applied, as its trigger applies it to each row, whoever writes it.
 
+use std::cell::RefCell;
+
 use pgrx::pg_sys::Oid;
 
 use super::seal;
 use crate::error::{Code, Failure, Result};
 use crate::pg::row::{Field, Row};
 use crate::pg::table::{Compare, Key, Order, Seen, Table};
+use crate::pg::transaction;
 use crate::pg::trigger::{self, Event};
 
 /// A row of belay.applied.
@@ -105,16 +108,28 @@ impl Applied {
             Ok((_, since)) if since >= self.position => None,
             found => Some(found),
         };
+        let whole = Whole::before(self);
+        let mut keys = Vec::from(self.beside(Compare::Less));
+        if let Some(whole) = &whole {
+            keys.push(Key(
+                c"sort_key",
+                Compare::Greater,
+                Field::Bytes(&whole.sort_key),
+            ));
+        }
         let hole = Table::open(self.schema, c"pending")?.find(
             c"pending_sort_key_key",
-            &self.beside(Compare::Less),
+            &keys,
             Order::Ascending,
             Seen::Now,
             earlier,
         )?;
         match hole.transpose()? {
             Some((other, _)) => Err(self.disorder("sorts after", other, "pending")?),
-            None => Ok(()),
+            None => {
+                Whole::remember(self);
+                Ok(())
+            }
         }
     }
 
@@ -149,6 +164,50 @@ impl Applied {
             "CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name",
         )
         .detail("The ordering is strict: what is applied is a prefix of the registry's order."))
+    }
+}
+
+/// The last place up to which this transaction has found nothing pending. A run in one transaction
+/// would otherwise pass, for each migration, over the entries of all that it has applied before.
+#[derive(Debug, Clone)]
+struct Whole {
+    transaction: (u64, u32),
+    schema: Oid,
+    project: i32,
+    sort_key: Vec<u8>,
+    position: i64,
+}
+
+thread_local! {
+    static WHOLE: RefCell<Option<Whole>> = const { RefCell::new(None) };
+}
+
+impl Whole {
+    /// What was found for the position just before; no clock was drawn in between, so nothing has
+    /// become pending since then.
+    fn before(applied: &Applied) -> Option<Whole> {
+        WHOLE.with_borrow(|whole| {
+            whole
+                .as_ref()
+                .filter(|whole| {
+                    whole.transaction == transaction::current()
+                        && whole.schema == applied.schema
+                        && whole.project == applied.project
+                        && whole.sort_key < applied.sort_key
+                        && whole.position + 1 == applied.position
+                })
+                .cloned()
+        })
+    }
+
+    fn remember(applied: &Applied) {
+        WHOLE.set(Some(Whole {
+            transaction: transaction::current(),
+            schema: applied.schema,
+            project: applied.project,
+            sort_key: applied.sort_key.clone(),
+            position: applied.position,
+        }));
     }
 }
 

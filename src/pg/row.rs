@@ -13,12 +13,16 @@ use crate::error::Result;
 pub enum Field<'a> {
     /// NULL
     Null,
+    /// boolean
+    Bool(bool),
     /// integer
     Int(i32),
     /// bigint
     Big(i64),
     /// text, or a domain over it
     Text(&'a str),
+    /// text[]
+    Texts(&'a [String]),
     /// name; what is longer than 63 bytes is cut there
     Name(&'a str),
     /// bytea
@@ -31,9 +35,11 @@ impl Field<'_> {
     pub(super) fn datum(&self) -> Option<pg_sys::Datum> {
         match self {
             Field::Null => None,
+            Field::Bool(value) => value.into_datum(),
             Field::Int(value) => value.into_datum(),
             Field::Big(value) => value.into_datum(),
             Field::Text(value) => value.into_datum(),
+            Field::Texts(values) => values.to_vec().into_datum(),
             Field::Name(value) => Some(name_datum(value)),
             Field::Bytes(value) => value.into_datum(),
             Field::Time(value) => (*value).into_datum(),
@@ -53,7 +59,7 @@ impl Field<'_> {
             (Field::Bytes(_), Equal) => pg_sys::F_BYTEAEQ,
             (Field::Bytes(_), Greater) => pg_sys::F_BYTEAGT,
             (Field::Bytes(_), Less) => pg_sys::F_BYTEALT,
-            (Field::Null | Field::Text(_) | Field::Name(_) | Field::Time(_), _) => return None,
+            _ => return None,
         };
         Some(pg_sys::Oid::from(function))
     }

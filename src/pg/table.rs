@@ -159,8 +159,10 @@ impl Table {
                     &mut failure,
                 );
                 let locked = outcome == pg_sys::TM_Result::TM_Ok;
+                pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
                 let picked =
                     locked.then(|| pick(&Row::deform(&mut tuple, (*self.relation).rd_att)));
+                pg_sys::PopActiveSnapshot();
                 pg_sys::ReleaseBuffer(buffer);
                 if locked {
                     return Ok(picked);
@@ -177,9 +179,17 @@ impl Table {
         Ok(any.is_some())
     }
 
-    /// Adds a row; columns that are not named are NULL, whatever their default is. Its
-    /// triggers have run when this returns.
+    /// Adds a row; see [`Table::insert_all`].
     pub fn insert(&self, fields: &[(&CStr, Field<'_>)]) -> Result<()> {
+        self.insert_all(std::iter::once(fields))
+    }
+
+    /// Adds rows; columns that are not named are NULL, whatever their default is. Triggers of
+    /// single rows have run when this returns, those of statements do not run.
+    pub fn insert_all<'f, R>(&self, rows: impl IntoIterator<Item = R>) -> Result<()>
+    where
+        R: AsRef<[(&'f CStr, Field<'f>)]>,
+    {
         // SAFETY: what the apply worker of a subscription does with a row (worker.c): an
         // executor state of its own, the table as the one result relation, outside of any
         // range table. All of it is freed here, or with the transaction after an error.
@@ -197,19 +207,15 @@ impl Table {
             (*estate).es_output_cid = pg_sys::GetCurrentCommandId(true);
             let slot =
                 pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
-            let columns = (*descriptor).natts as usize;
-            std::slice::from_raw_parts_mut((*slot).tts_isnull, columns).fill(true);
-            for (name, field) in fields {
-                let at = column(descriptor, name)? - 1;
-                if let Some(datum) = field.datum() {
-                    *(*slot).tts_values.add(at) = datum;
-                    *(*slot).tts_isnull.add(at) = false;
-                }
-            }
-            pg_sys::ExecStoreVirtualTuple(slot);
             pg_sys::AfterTriggerBeginQuery();
             pg_sys::ExecOpenIndices(result, false);
-            pg_sys::ExecSimpleRelationInsert(result, estate, slot);
+            for fields in rows {
+                if let Some(clear) = (*(*slot).tts_ops).clear {
+                    clear(slot);
+                }
+                fill(slot, descriptor, fields.as_ref())?;
+                pg_sys::ExecSimpleRelationInsert(result, estate, slot);
+            }
             pg_sys::ExecCloseIndices(result);
             pg_sys::AfterTriggerEndQuery(estate);
             pg_sys::ExecDropSingleTupleTableSlot(slot);
@@ -245,6 +251,31 @@ impl Drop for Table {
         // SAFETY: opened by us; the lock is kept until the transaction ends.
         unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) };
     }
+}
+
+/// Puts values into an empty virtual slot.
+///
+/// # Safety
+/// The slot is of the shape of `descriptor`.
+unsafe fn fill(
+    slot: *mut pg_sys::TupleTableSlot,
+    descriptor: pg_sys::TupleDesc,
+    fields: &[(&CStr, Field<'_>)],
+) -> Result<()> {
+    // SAFETY: the caller's; both arrays have a place for each column.
+    unsafe {
+        let columns = (*descriptor).natts as usize;
+        std::slice::from_raw_parts_mut((*slot).tts_isnull, columns).fill(true);
+        for (name, field) in fields {
+            let at = column(descriptor, name)? - 1;
+            if let Some(datum) = field.datum() {
+                *(*slot).tts_values.add(at) = datum;
+                *(*slot).tts_isnull.add(at) = false;
+            }
+        }
+        pg_sys::ExecStoreVirtualTuple(slot);
+    }
+    Ok(())
 }
 
 /// The next value of a sequence; the caller needs no right to it.

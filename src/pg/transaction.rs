@@ -115,6 +115,15 @@ fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Which transaction and subtransaction is open.
+pub fn current() -> (u64, u32) {
+    // SAFETY: reads the transaction's state; no id is assigned here.
+    unsafe {
+        let id = pg_sys::GetTopFullTransactionIdIfAny();
+        (id.value, pg_sys::GetCurrentSubTransactionId())
+    }
+}
+
 /// Makes what was written visible to the next query of the same transaction.
 pub fn advance() {
     // SAFETY: a transaction is open and no query of ours is running.
