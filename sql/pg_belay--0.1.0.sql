@@ -366,9 +366,16 @@ COMMENT ON FUNCTION belay.find_contradiction() IS 'What in the whole ledger cont
 CREATE FUNCTION belay.judge_ledger() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    contradiction text := belay.find_contradiction();
+    contradiction text;
     weakened record;
 BEGIN
+    -- Nothing has been restored into a ledger that is empty.
+    IF NOT EXISTS (SELECT FROM belay.project) AND NOT EXISTS (SELECT FROM belay.migration) AND NOT EXISTS (SELECT FROM belay.run)
+       AND NOT EXISTS (SELECT FROM belay.step) AND NOT EXISTS (SELECT FROM belay.applied) AND NOT EXISTS (SELECT FROM belay.pending)
+       AND NOT EXISTS (SELECT FROM belay.step_error) AND NOT EXISTS (SELECT FROM belay.unfinished) THEN
+        RETURN NULL;
+    END IF;
+    contradiction := belay.find_contradiction();
     IF contradiction IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'MG015',
             MESSAGE = format('the ledger that was restored here contradicts itself: %s', contradiction),

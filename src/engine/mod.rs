@@ -4,6 +4,7 @@ pub mod call;
 mod contention;
 mod leftovers;
 pub mod mark;
+mod per_migration;
 mod per_run;
 pub mod place;
 pub mod planning;

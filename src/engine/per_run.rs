@@ -6,7 +6,7 @@ use super::run::{self, Run, Tally};
 use super::transactional::StepRun;
 use crate::error::{Failure, Result};
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{client, error};
+use crate::pg::{client, error, portal};
 
 /// `transaction => 'per_run'`: either every step is kept or none.
 pub fn all_or_nothing(run: &Run<'_>) -> Result<()> {
@@ -83,6 +83,7 @@ pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
 
 fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally) -> Result<()> {
     for step in &run.planned.plan.steps {
+        let _memory = portal::Memory::enter();
         client::boundary()?;
         let began = Instant::now();
         steps.push(StepRun::new(
@@ -93,9 +94,10 @@ fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally)
             step,
             run.origin_of(step),
         ));
-        if let Some(this) = steps.last() {
+        if let Some(this) = steps.last_mut() {
             this.run_in_transaction()?;
             this.announce(run::outcome_of(step.direction));
+            this.progress.forget_sql();
         }
         transaction::advance();
         tally.count(step.direction);

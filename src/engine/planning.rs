@@ -4,11 +4,13 @@ use belay_core::naming::Naming;
 use belay_core::order::Ordering;
 use belay_core::plan::{self, Direction, Obstacle, Plan, PlanError, PlannedStep, Request};
 
+use super::call::{Call, Transaction};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::facts::Gathered;
 use crate::ledger::project::{DEFAULT, Project};
 use crate::pg::identity;
+use crate::pg::transaction::Mode;
 use pgrx::pg_sys::Oid;
 
 /// A plan with the facts it was made from.
@@ -58,8 +60,13 @@ pub fn make(
     ordering: Ordering,
 ) -> Result<Planned> {
     refuse_without_releases(project, request)?;
-    let gathered = ledger.gather(project, request, ordering)?;
-    let plan = plan::plan(request, &gathered.facts).map_err(plan_failure)?;
+    let mut gathered = ledger.gather(project, request, ordering)?;
+    let mut plan = plan::plan(request, &gathered.facts).map_err(plan_failure)?;
+    // The plan has its own copies; a long run should hold no more than it needs.
+    gathered.facts.pending = Vec::new();
+    gathered.facts.applied = Vec::new();
+    gathered.traits.shrink_to_fit();
+    plan.steps.shrink_to_fit();
     Ok(Planned { plan, gathered })
 }
 
@@ -157,10 +164,43 @@ pub fn refuse_unfinished(planned: &Planned, project: &Project) -> Result<()> {
     ))
 }
 
+/// A step that cannot run in a transaction has no place where one transaction holds the run.
+pub fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) -> Result<()> {
+    if call.mode == Mode::TopLevel && transaction == Transaction::PerMigration {
+        return Ok(());
+    }
+    let Some(step) = planned
+        .plan
+        .steps
+        .iter()
+        .find(|step| !planned.is_transactional(step))
+    else {
+        return Ok(());
+    };
+    let name = &step.entry.name;
+    Err(match call.mode {
+        Mode::Caller => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run inside the caller's transaction"),
+            "CALL it outside a transaction block (autocommit)",
+        ),
+        Mode::Procedural => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run from a procedure or DO block"),
+            "CALL it from the client, at top level",
+        ),
+        Mode::TopLevel => Failure::new(
+            Code::ActiveTransaction,
+            format!("migration \"{name}\" cannot run with transaction => 'per_run'"),
+            "leave transaction out: each migration then commits by itself",
+        ),
+    })
+}
+
 /// Whether a registrant's texts may run with the rights of `user`.
-fn is_trusted(registrant: &String, user: Oid, project: &Project, trust: &[String]) -> bool {
-    trust.contains(registrant)
-        || project.trusted.contains(registrant)
+fn is_trusted(registrant: &str, user: Oid, project: &Project, trust: &[String]) -> bool {
+    let mut listed = trust.iter().chain(&project.trusted);
+    listed.any(|role| role == registrant)
         || identity::role_by_name(registrant)
             .is_some_and(|role| identity::has_rights_of(role, user))
 }
@@ -176,7 +216,7 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
             continue;
         };
         let registrant = &traits.registrant;
-        let trusted = match known.iter().find(|(name, _)| name == registrant) {
+        let trusted = match known.iter().find(|(name, _)| **name == **registrant) {
             Some((_, trusted)) => *trusted,
             None => {
                 let trusted = is_trusted(registrant, caller, project, trust);
@@ -190,7 +230,7 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
             if !strangers.contains(&stranger) {
                 strangers.push(stranger);
             }
-            if !roles.contains(&registrant.as_str()) {
+            if !roles.contains(&&**registrant) {
                 roles.push(registrant);
             }
         }

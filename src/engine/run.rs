@@ -8,7 +8,7 @@ use belay_core::plan::{Direction, PlannedStep};
 use super::call::{Call, Transaction};
 use super::planning::{self, Origin, Planned};
 use super::transactional::StepRun;
-use super::{contention, per_run, place, stepwise};
+use super::{contention, per_migration, per_run, place};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -111,6 +111,7 @@ pub fn run(call: &Call) -> Result<()> {
         cancel::hold(|| tell_lost(&ledger, &project, call.mode))?;
         return nothing_to_do(&ledger, &project, &planned);
     }
+    drop(planned);
     cancel::hold(|| alone(&ledger, &project, call, ordering))
 }
 
@@ -182,7 +183,7 @@ fn under_lock(
     planning::refuse_obstacles(&planned.plan, project)?;
     planning::refuse_trojans(&planned, project, &call.trust)?;
     let transaction = call.transaction.unwrap_or(Transaction::PerMigration);
-    refuse_alone(&planned, call, transaction)?;
+    planning::refuse_alone(&planned, call, transaction)?;
     let id = ledger.begin_run(
         project,
         &NewRun {
@@ -210,97 +211,7 @@ fn under_lock(
     match (call.mode, transaction) {
         (Mode::Caller, _) => per_run::in_callers_transaction(&run),
         (_, Transaction::PerRun) => per_run::all_or_nothing(&run),
-        (_, Transaction::PerMigration) => each_by_itself(&run),
-    }
-}
-
-/// A step that cannot run in a transaction has no place where one transaction holds the run.
-fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) -> Result<()> {
-    if call.mode == Mode::TopLevel && transaction == Transaction::PerMigration {
-        return Ok(());
-    }
-    let Some(step) = planned
-        .plan
-        .steps
-        .iter()
-        .find(|step| !planned.is_transactional(step))
-    else {
-        return Ok(());
-    };
-    let name = &step.entry.name;
-    Err(match call.mode {
-        Mode::Caller => Failure::new(
-            Code::ActiveTransaction,
-            format!("migration \"{name}\" cannot run inside the caller's transaction"),
-            "CALL it outside a transaction block (autocommit)",
-        ),
-        Mode::Procedural => Failure::new(
-            Code::ActiveTransaction,
-            format!("migration \"{name}\" cannot run from a procedure or DO block"),
-            "CALL it from the client, at top level",
-        ),
-        Mode::TopLevel => Failure::new(
-            Code::ActiveTransaction,
-            format!("migration \"{name}\" cannot run with transaction => 'per_run'"),
-            "leave transaction out: each migration then commits by itself",
-        ),
-    })
-}
-
-fn each_by_itself(run: &Run<'_>) -> Result<()> {
-    let mut tally = Tally::default();
-    for step in &run.planned.plan.steps {
-        let result = transaction::attempt(run.call.mode, || {
-            client::boundary()?;
-            contention::keep(run.project, run.call.mode)
-        });
-        let result = result.and_then(|()| one(run, step));
-        if let Err(failure) = result {
-            finish(run, "failed", tally)?;
-            return Err(failure);
-        }
-        tally.count(step.direction);
-    }
-    finish(run, "succeeded", tally)?;
-    summary(run, tally)
-}
-
-fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
-    if !run.planned.is_transactional(step) {
-        return stepwise::run(run, step);
-    }
-    let began = Instant::now();
-    let mode = run.call.mode;
-    let this = StepRun::new(
-        run.ledger,
-        run.project,
-        run.id,
-        mode,
-        step,
-        run.origin_of(step),
-    );
-    let result = transaction::attempt(mode, || {
-        this.run_in_transaction()?;
-        this.announce(outcome_of(step.direction));
-        match mode {
-            Mode::TopLevel => transaction::commit(),
-            _ => Ok(()),
-        }
-    });
-    let result = match (result, mode) {
-        (Ok(()), Mode::Procedural) => transaction::commit(),
-        (result, _) => result,
-    };
-    match result {
-        Ok(()) => {
-            told(step, began);
-            Ok(())
-        }
-        Err(failure) => {
-            let failure = this.marked(failure, true);
-            record_failure(&this, &failure)?;
-            Err(failure)
-        }
+        (_, Transaction::PerMigration) => per_migration::each_by_itself(&run),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::ledger::step::{Attempt, Place};
 use crate::pg::transaction::Mode;
-use crate::pg::{client, identity, parse, portal, settings};
+use crate::pg::{client, identity, parse, settings};
 
 /// One step of a run.
 pub struct StepRun<'a> {
@@ -37,6 +37,16 @@ pub struct StepRun<'a> {
     pub role: String,
     /// How far it came: what its record and its error need, also after an error.
     pub progress: Progress,
+}
+
+impl Progress {
+    /// Lets go of the SQL when it has run; what the step's record needs stays.
+    pub fn forget_sql(&mut self) {
+        self.sql = OnceCell::new();
+        if let Some(text) = self.text.get_mut() {
+            text.sql = None;
+        }
+    }
 }
 
 /// How far a step came.
@@ -168,7 +178,6 @@ impl<'a> StepRun<'a> {
         let level = settings::open_level();
         statements::limit_lock_waits(None);
         let text = self.lock_text()?;
-        let _memory = portal::Memory::enter();
         let script = self.parse(text)?;
         let who = identity::identity();
         statements::apply_settings(self.project, text);

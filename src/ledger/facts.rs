@@ -1,6 +1,7 @@
 //! What the planner has to know, read in queries whose cost does not grow with what is applied.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use belay_core::order::Ordering;
 use belay_core::plan::{
@@ -27,7 +28,7 @@ pub struct Traits {
     /// The definition that was planned.
     pub definition_id: i64,
     /// Who registered the definition.
-    pub registrant: String,
+    pub registrant: Rc<str>,
     /// Whether up runs in a transaction.
     pub up_transaction: bool,
     /// Whether down runs in a transaction.
@@ -43,7 +44,12 @@ impl Ledger {
         ordering: Ordering,
     ) -> Result<Gathered> {
         let mut traits = HashMap::new();
-        let mut keep = |(entry, known): (Entry, Traits)| {
+        let mut registrants: HashSet<Rc<str>> = HashSet::new();
+        let mut keep = |(entry, mut known): (Entry, Traits)| {
+            match registrants.get(&known.registrant) {
+                Some(same) => known.registrant = Rc::clone(same),
+                None => _ = registrants.insert(Rc::clone(&known.registrant)),
+            }
             traits.insert(entry.id, known);
             entry
         };

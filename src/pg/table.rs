@@ -2,6 +2,8 @@
 //! every single migration. A row goes in as a subscription's apply worker brings it in, so
 //! constraints, indexes and triggers see it; nothing is parsed, planned or checked for rights.
 
+mod insert;
+
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
@@ -179,55 +181,6 @@ impl Table {
         Ok(any.is_some())
     }
 
-    /// Adds a row; see [`Table::insert_all`].
-    pub fn insert(&self, fields: &[(&CStr, Field<'_>)]) -> Result<()> {
-        self.insert_all(std::iter::once(fields))
-    }
-
-    /// Adds rows; columns that are not named are NULL, whatever their default is. Triggers of
-    /// single rows have run when this returns, those of statements do not run.
-    pub fn insert_all<'f, R>(&self, rows: impl IntoIterator<Item = R>) -> Result<()>
-    where
-        R: AsRef<[(&'f CStr, Field<'f>)]>,
-    {
-        // SAFETY: what the apply worker of a subscription does with a row (worker.c): an
-        // executor state of its own, the table as the one result relation, outside of any
-        // range table. All of it is freed here, or with the transaction after an error.
-        unsafe {
-            let descriptor = (*self.relation).rd_att;
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            let estate = pg_sys::CreateExecutorState();
-            let before = pg_sys::CurrentMemoryContext;
-            pg_sys::CurrentMemoryContext = (*estate).es_query_cxt;
-            let result: *mut pg_sys::ResultRelInfo =
-                pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
-            pg_sys::InitResultRelInfo(result, self.relation, 0, std::ptr::null_mut(), 0);
-            (*estate).es_opened_result_relations =
-                pg_sys::lappend(std::ptr::null_mut(), result.cast());
-            (*estate).es_output_cid = pg_sys::GetCurrentCommandId(true);
-            let slot =
-                pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
-            pg_sys::AfterTriggerBeginQuery();
-            pg_sys::ExecOpenIndices(result, false);
-            for fields in rows {
-                if let Some(clear) = (*(*slot).tts_ops).clear {
-                    clear(slot);
-                }
-                fill(slot, descriptor, fields.as_ref())?;
-                pg_sys::ExecSimpleRelationInsert(result, estate, slot);
-            }
-            pg_sys::ExecCloseIndices(result);
-            pg_sys::AfterTriggerEndQuery(estate);
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
-            pg_sys::ExecResetTupleTable((*estate).es_tupleTable, false);
-            pg_sys::CurrentMemoryContext = before;
-            pg_sys::FreeExecutorState(estate);
-            pg_sys::PopActiveSnapshot();
-            pg_sys::CommandCounterIncrement();
-        }
-        Ok(())
-    }
-
     /// Deletes the row with this key, if there is one; its triggers do not run.
     pub fn delete(&self, index: &CStr, column: &CStr, key: i64) -> Result<()> {
         if let Some(mut place) = self.get(index, column, key, |row| row.place)? {
@@ -251,31 +204,6 @@ impl Drop for Table {
         // SAFETY: opened by us; the lock is kept until the transaction ends.
         unsafe { pg_sys::table_close(self.relation, pg_sys::NoLock as i32) };
     }
-}
-
-/// Puts values into an empty virtual slot.
-///
-/// # Safety
-/// The slot is of the shape of `descriptor`.
-unsafe fn fill(
-    slot: *mut pg_sys::TupleTableSlot,
-    descriptor: pg_sys::TupleDesc,
-    fields: &[(&CStr, Field<'_>)],
-) -> Result<()> {
-    // SAFETY: the caller's; both arrays have a place for each column.
-    unsafe {
-        let columns = (*descriptor).natts as usize;
-        std::slice::from_raw_parts_mut((*slot).tts_isnull, columns).fill(true);
-        for (name, field) in fields {
-            let at = column(descriptor, name)? - 1;
-            if let Some(datum) = field.datum() {
-                *(*slot).tts_values.add(at) = datum;
-                *(*slot).tts_isnull.add(at) = false;
-            }
-        }
-        pg_sys::ExecStoreVirtualTuple(slot);
-    }
-    Ok(())
 }
 
 /// The next value of a sequence; the caller needs no right to it.

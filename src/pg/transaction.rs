@@ -124,6 +124,11 @@ pub fn current() -> (u64, u32) {
     }
 }
 
+/// Whether this transaction has written anything.
+pub fn writes() -> bool {
+    current().0 != 0
+}
+
 /// Makes what was written visible to the next query of the same transaction.
 pub fn advance() {
     // SAFETY: a transaction is open and no query of ours is running.

@@ -1,0 +1,71 @@
+//! Each migration of a run in a transaction of its own, together with its ledger rows.
+
+use std::time::Instant;
+
+use belay_core::plan::PlannedStep;
+
+use super::run::{Run, Tally, finish, outcome_of, record_failure, summary, told};
+use super::transactional::StepRun;
+use super::{contention, stepwise};
+use crate::error::Result;
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, portal};
+
+/// Runs what is planned; what went well before a failure stays.
+pub fn each_by_itself(run: &Run<'_>) -> Result<()> {
+    let mut tally = Tally::default();
+    for step in &run.planned.plan.steps {
+        let result = transaction::attempt(run.call.mode, || {
+            client::boundary()?;
+            contention::keep(run.project, run.call.mode)
+        });
+        let result = result.and_then(|()| one(run, step));
+        if let Err(failure) = result {
+            finish(run, "failed", tally)?;
+            return Err(failure);
+        }
+        tally.count(step.direction);
+    }
+    finish(run, "succeeded", tally)?;
+    summary(run, tally)
+}
+
+fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
+    if !run.planned.is_transactional(step) {
+        return stepwise::run(run, step);
+    }
+    let _memory = portal::Memory::enter();
+    let began = Instant::now();
+    let mode = run.call.mode;
+    let this = StepRun::new(
+        run.ledger,
+        run.project,
+        run.id,
+        mode,
+        step,
+        run.origin_of(step),
+    );
+    let result = transaction::attempt(mode, || {
+        this.run_in_transaction()?;
+        this.announce(outcome_of(step.direction));
+        match mode {
+            Mode::TopLevel => transaction::commit(),
+            _ => Ok(()),
+        }
+    });
+    let result = match (result, mode) {
+        (Ok(()), Mode::Procedural) => transaction::commit(),
+        (result, _) => result,
+    };
+    match result {
+        Ok(()) => {
+            told(step, began);
+            Ok(())
+        }
+        Err(failure) => {
+            let failure = this.marked(failure, true);
+            record_failure(&this, &failure)?;
+            Err(failure)
+        }
+    }
+}
