@@ -12,14 +12,19 @@ use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, portal};
 
 /// Runs what is planned; what went well before a failure stays.
-pub fn each_by_itself(run: &Run<'_>) -> Result<()> {
+pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> {
     let mut tally = Tally::default();
-    for step in &run.planned.plan.steps {
+    // A step that has run is let go: the caches of the server grow while the plan shrinks.
+    steps.reverse();
+    while let Some(step) = steps.pop() {
+        if steps.capacity() > 2 * steps.len() {
+            steps.shrink_to_fit();
+        }
         let result = transaction::attempt(run.call.mode, || {
             client::boundary()?;
             contention::keep(run.project, run.call.mode)
         });
-        let result = result.and_then(|()| one(run, step));
+        let result = result.and_then(|()| one(run, &step));
         if let Err(failure) = result {
             finish(run, "failed", tally)?;
             return Err(failure);

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use belay_core::plan::PlannedStep;
+
 use super::run::{self, Run, Tally};
 use super::transactional::StepRun;
 use crate::error::{Failure, Result};
@@ -9,12 +11,12 @@ use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, error, portal};
 
 /// `transaction => 'per_run'`: either every step is kept or none.
-pub fn all_or_nothing(run: &Run<'_>) -> Result<()> {
+pub fn all_or_nothing(run: &Run<'_>, plan: &[PlannedStep]) -> Result<()> {
     let mode = run.call.mode;
     let mut tally = Tally::default();
     let mut steps: Vec<StepRun<'_>> = Vec::new();
     let result = transaction::attempt(mode, || {
-        run_steps(run, &mut steps, &mut tally)?;
+        run_steps(run, plan, &mut steps, &mut tally)?;
         run.ledger
             .finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
         match mode {
@@ -57,10 +59,10 @@ fn record(run: &Run<'_>, steps: &[StepRun<'_>], failure: Failure) -> Result<Fail
 }
 
 /// Inside the caller's transaction: the caller commits, and a failure cannot be recorded.
-pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
+pub fn in_callers_transaction(run: &Run<'_>, plan: &[PlannedStep]) -> Result<()> {
     let mut tally = Tally::default();
     let mut steps: Vec<StepRun<'_>> = Vec::new();
-    let result = error::catch(|| run_steps(run, &mut steps, &mut tally));
+    let result = error::catch(|| run_steps(run, plan, &mut steps, &mut tally));
     if let Err(failure) = result {
         let mut failure = match steps.last() {
             Some(step) => step.marked(failure, true),
@@ -81,8 +83,13 @@ pub fn in_callers_transaction(run: &Run<'_>) -> Result<()> {
     Ok(())
 }
 
-fn run_steps<'a>(run: &Run<'a>, steps: &mut Vec<StepRun<'a>>, tally: &mut Tally) -> Result<()> {
-    for step in &run.planned.plan.steps {
+fn run_steps<'a>(
+    run: &Run<'a>,
+    plan: &'a [PlannedStep],
+    steps: &mut Vec<StepRun<'a>>,
+    tally: &mut Tally,
+) -> Result<()> {
+    for step in plan {
         let _memory = portal::Memory::enter();
         client::boundary()?;
         let began = Instant::now();

@@ -70,7 +70,7 @@ pub struct Run<'a> {
     pub project: &'a Project,
     /// The call.
     pub call: &'a Call,
-    /// What runs.
+    /// What was planned, but for the steps, which the transactions' parts go through.
     pub planned: &'a Planned,
     /// The run's id.
     pub id: i64,
@@ -175,7 +175,7 @@ fn under_lock(
     if call.mode != Mode::Caller {
         transaction::commit()?;
     }
-    let planned = planning::make(ledger, project, &call.request, ordering)?;
+    let mut planned = planning::make(ledger, project, &call.request, ordering)?;
     if planned.plan.steps.is_empty() {
         planning::refuse_unfinished(&planned, project)?;
         return nothing_to_do(ledger, project, &planned);
@@ -201,6 +201,7 @@ fn under_lock(
     if call.mode != Mode::Caller {
         transaction::commit()?;
     }
+    let steps = std::mem::take(&mut planned.plan.steps);
     let run = Run {
         ledger,
         project,
@@ -209,9 +210,9 @@ fn under_lock(
         id,
     };
     match (call.mode, transaction) {
-        (Mode::Caller, _) => per_run::in_callers_transaction(&run),
-        (_, Transaction::PerRun) => per_run::all_or_nothing(&run),
-        (_, Transaction::PerMigration) => per_migration::each_by_itself(&run),
+        (Mode::Caller, _) => per_run::in_callers_transaction(&run, &steps),
+        (_, Transaction::PerRun) => per_run::all_or_nothing(&run, &steps),
+        (_, Transaction::PerMigration) => per_migration::each_by_itself(&run, steps),
     }
 }
 
