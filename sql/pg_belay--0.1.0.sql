@@ -807,7 +807,7 @@ CREATE FUNCTION belay.is_running(project_id integer) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     -- 1651270009 is the class of Belay's advisory locks, ASCII "blay".
     SELECT EXISTS (SELECT FROM pg_locks l
-                    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1651270009::oid
+                    WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' AND l.classid = 1651270009::oid
                       AND l.objid = is_running.project_id::oid AND l.objsubid = 2
                       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
 $$;

@@ -14,6 +14,17 @@ use crate::pg::transaction::{self, Mode};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A pause is at most this part of what has been waited: a wait ends late by no more.
+const SHARE: u32 = 8;
+
+/// How taking the lock ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// This session holds it.
+    Lock,
+    /// Another session held it, and what was to be done has been done meanwhile.
+    NothingLeft,
+}
 
 /// How the lock is held in a mode.
 pub fn scope(mode: Mode) -> Scope {
@@ -23,8 +34,14 @@ pub fn scope(mode: Mode) -> Scope {
     }
 }
 
-/// Takes the lock, waiting if the call says so. Tells whether it had to wait.
-pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
+/// Takes the lock, waiting if the call says so. Of many that have waited, those for whom `is_left`
+/// finds nothing to do need not take it one after the other.
+pub fn take(
+    ledger: &Ledger,
+    project: &Project,
+    call: &Call,
+    is_left: impl Fn() -> Result<bool>,
+) -> Result<Taken> {
     if lock::is_held(project.id) && scope(call.mode) == Scope::Session {
         return Err(Failure::new(
             Code::Nested,
@@ -38,26 +55,33 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut told = false;
+    let tell_free = || {
+        client::notice(format!(
+            "project \"{}\" is free after {}",
+            project.name,
+            super::place::duration(began.elapsed())
+        ));
+    };
     loop {
+        if told && call.mode != Mode::Caller && lock::is_free(project.id) && !is_left()? {
+            tell_free();
+            return Ok(Taken::NothingLeft);
+        }
         if lock::try_lock(project.id, scope(call.mode)) {
             if told {
-                client::notice(format!(
-                    "project \"{}\" is free after {}",
-                    project.name,
-                    super::place::duration(began.elapsed())
-                ));
+                tell_free();
             }
-            return Ok(told);
+            return Ok(Taken::Lock);
         }
-        let holder = ledger.lock_holder(project)?;
         if !call.waits() || call.wait.is_some_and(|limit| began.elapsed() >= limit) {
             return Err(busy(
                 project,
-                holder.as_ref(),
+                ledger.lock_holder(project)?.as_ref(),
                 told.then(|| began.elapsed()),
             ));
         }
         if !told {
+            let holder = ledger.lock_holder(project)?;
             client::notice(format!(
                 "waiting for project \"{}\": {}",
                 project.name,
@@ -71,7 +95,7 @@ pub fn take(ledger: &Ledger, project: &Project, call: &Call) -> Result<bool> {
         let left = call.wait.map(|limit| limit.saturating_sub(began.elapsed()));
         client::sleep(left.map_or(pause, |left| pause.min(left.max(Duration::from_millis(1)))));
         client::boundary()?;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (began.elapsed() / SHARE).clamp(FIRST_PAUSE, LONGEST_PAUSE);
     }
 }
 

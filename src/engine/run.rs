@@ -6,6 +6,7 @@ use std::time::Instant;
 use belay_core::plan::{Direction, PlannedStep};
 
 use super::call::{Call, Transaction};
+use super::contention::Taken;
 use super::planning::{self, Origin, Planned};
 use super::transactional::StepRun;
 use super::{contention, per_migration, per_run, place};
@@ -122,7 +123,14 @@ fn alone(
     call: &Call,
     ordering: belay_core::order::Ordering,
 ) -> Result<()> {
-    contention::take(ledger, project, call)?;
+    let is_left = || {
+        let planned = planning::make(ledger, project, &call.request, ordering)?;
+        Ok(!planned.plan.steps.is_empty() || planned.gathered.facts.unfinished.is_some())
+    };
+    if contention::take(ledger, project, call, is_left)? == Taken::NothingLeft {
+        let planned = planning::make(ledger, project, &call.request, ordering)?;
+        return nothing_to_do(ledger, project, &planned);
+    }
     let result = error::catch(|| {
         if call.mode == Mode::Caller {
             ledger.refuse_old_snapshot(project)?;

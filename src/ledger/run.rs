@@ -142,7 +142,7 @@ impl Ledger {
               WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.objid = $2::oid AND l.objsubid = 2
                 AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
                 AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
-              ORDER BY r.id DESC NULLS LAST LIMIT 1";
+              ORDER BY r.id DESC NULLS LAST, l.mode LIMIT 1";
         let arguments = [bind(crate::pg::lock::CLASS), bind(project.id)];
         self.select_one(SQL, &arguments, |row| {
             Ok(Holder {

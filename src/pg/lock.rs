@@ -48,6 +48,20 @@ pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
     }
 }
 
+/// Whether nobody held the project's lock just now.
+pub fn is_free(project: i32) -> bool {
+    let keys = [CLASS.into_datum(), project.into_datum()];
+    // SAFETY: as above; the shared lock is given back at once.
+    unsafe {
+        let free = direct_function_call::<bool>(pg_sys::pg_try_advisory_lock_shared_int4, &keys)
+            .unwrap_or(false);
+        if free {
+            direct_function_call::<bool>(pg_sys::pg_advisory_unlock_shared_int4, &keys);
+        }
+        free
+    }
+}
+
 /// Releases the session's lock, if it is held.
 pub fn unlock(project: i32) {
     if is_held(project) {
