@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use belay_core::plan::{Direction, PlannedStep};
+use belay_core::plan::{Direction, PlannedStep, Request};
 
 use super::call::{Call, Transaction};
 use super::contention::Taken;
@@ -107,12 +107,14 @@ pub fn run(call: &Call) -> Result<()> {
     }
     timeout::disarm_statement_timeout();
     let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
-    let planned = planning::make(&ledger, &project, &call.request, ordering)?;
-    if planned.plan.steps.is_empty() && planned.gathered.facts.unfinished.is_none() {
-        cancel::hold(|| tell_lost(&ledger, &project, call.mode))?;
-        return nothing_to_do(&ledger, &project, &planned);
+    // What is asked for is planned again under the lock; without it only to see that nothing is left.
+    if !(call.request == Request::LATEST && ledger.has_pending(&project)?) {
+        let planned = planning::make(&ledger, &project, &call.request, ordering)?;
+        if planned.plan.steps.is_empty() && planned.gathered.facts.unfinished.is_none() {
+            cancel::hold(|| tell_lost(&ledger, &project, call.mode))?;
+            return nothing_to_do(&ledger, &project, &planned);
+        }
     }
-    drop(planned);
     cancel::hold(|| alone(&ledger, &project, call, ordering))
 }
 

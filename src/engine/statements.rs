@@ -87,9 +87,12 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// Applies the settings that every migration runs under, for the innermost level.
+/// Applies the settings that a migration runs under, for the innermost level; what [`limit_lock_waits`]
+/// has set stays without a directive.
 pub fn apply_settings(project: &Project, text: &Text) {
-    limit_lock_waits(text.lock_timeout);
+    if text.lock_timeout.is_some() {
+        limit_lock_waits(text.lock_timeout);
+    }
     if let Some(path) = &project.search_path {
         settings::set_text_for_level(c"search_path", path);
     }

@@ -12,7 +12,9 @@ use super::Ledger;
 use super::project::Project;
 use super::registry::{entry_columns, entry_from};
 use crate::error::Result;
+use crate::pg::row::{Field, Row};
 use crate::pg::spi::bind;
+use crate::pg::table::{Compare, Key, Order, Seen, Table};
 
 /// The facts, and what else is known of each migration that the plan may hold.
 pub struct Gathered {
@@ -83,6 +85,21 @@ impl Ledger {
             applied,
         };
         Ok(Gathered { facts, traits })
+    }
+
+    /// Whether anything is registered and not applied.
+    pub fn has_pending(&self, project: &Project) -> Result<bool> {
+        let keys = [Key(c"project_id", Compare::Equal, Field::Int(project.id))];
+        let any = |_: &Row| Some(());
+        Table::open(self.installed.schema, c"pending")?
+            .find(
+                c"pending_sort_key_key",
+                &keys,
+                Order::Ascending,
+                Seen::ByQueries,
+                any,
+            )
+            .map(|found| found.is_some())
     }
 
     /// How many migrations are registered and not applied.

@@ -1,6 +1,6 @@
 //! The rule of belay.applied, as its trigger applies it to each row, whoever writes it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::Oid;
 
@@ -43,9 +43,12 @@ pub fn judge_applied(event: &Event) -> Result<()> {
         c"migration_id",
         applied.migration,
     )?;
-    let run = match applied.run_of_its_step()? {
-        Some(run) if applied.is_in_its_place()? => run,
-        _ => return Err(applied.not_made()),
+    let run = match Made::just_now(&applied) {
+        Some(run) => run,
+        None => match applied.run_of_its_step()? {
+            Some(run) if applied.is_in_its_place()? => run,
+            _ => return Err(applied.not_made()),
+        },
     };
     match applied.is_strict(run)? {
         true => applied.refuse_disorder(),
@@ -164,6 +167,46 @@ impl Applied {
             "CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name",
         )
         .detail("The ordering is strict: what is applied is a prefix of the registry's order."))
+    }
+}
+
+/// The step that the engine has just written for the row it is about to add: what that row says of
+/// itself need not be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// The step.
+    pub step: i64,
+    /// Its migration, whose place is in the row.
+    pub migration: i64,
+    /// Its run.
+    pub run: i64,
+}
+
+thread_local! {
+    static MADE: Cell<Option<Made>> = const { Cell::new(None) };
+}
+
+/// Also when an error takes us out.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        MADE.set(None);
+    }
+}
+
+impl Made {
+    /// Adds the row by `insert`.
+    pub fn by_step<T>(self, insert: impl FnOnce() -> T) -> T {
+        MADE.set(Some(self));
+        let _forget = Forget;
+        insert()
+    }
+
+    /// The run, when the row is the one of the step just written.
+    fn just_now(applied: &Applied) -> Option<i64> {
+        let made = MADE.take()?;
+        (made.step == applied.step && made.migration == applied.migration).then_some(made.run)
     }
 }
 

@@ -6,6 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use super::Ledger;
 use super::project::Project;
 use super::registry::Text;
+use super::rules::Made;
 use crate::error::{Failure, Result, ServerError};
 use crate::pg::client;
 use crate::pg::row::Field;
@@ -154,7 +155,7 @@ impl Ledger {
         }
         let schema = self.installed.schema;
         let position = table::next_value(schema, c"ledger_clock")?;
-        Table::open_to_write(schema, c"applied")?.insert(&[
+        let row = [
             (c"migration_id", Field::Big(attempt.migration)),
             (c"project_id", Field::Int(attempt.project.id)),
             (c"sort_key", Field::Bytes(&attempt.text.sort_key)),
@@ -163,7 +164,14 @@ impl Ledger {
             (c"checksum", Field::Text(&attempt.text.checksum)),
             (c"applied_at", Field::Time(client::now())),
             (c"applied_by", Field::Name(attempt.role)),
-        ])
+        ];
+        let made = Made {
+            step,
+            migration: attempt.migration,
+            run: attempt.run,
+        };
+        let applied = Table::open_to_write(schema, c"applied")?;
+        made.by_step(|| applied.insert(&row))
     }
 
     /// A non-transactional migration has failed at a statement.

@@ -102,6 +102,14 @@ pub enum AppliedWanted {
 }
 
 impl Request {
+    /// Everything that is pending.
+    pub const LATEST: Request = Request::Up {
+        target: None,
+        steps: None,
+        phase: None,
+        release: None,
+    };
+
     /// Which applied migrations a plan of this request depends on.
     #[must_use]
     pub fn applied_wanted(&self) -> AppliedWanted {
