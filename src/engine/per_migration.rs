@@ -5,7 +5,6 @@ use std::time::Instant;
 use belay_core::plan::PlannedStep;
 
 use super::run::{Run, Tally, finish, outcome_of, record_failure, summary, told};
-use super::transactional::StepRun;
 use super::{contention, stepwise};
 use crate::error::Result;
 use crate::pg::transaction::{self, Mode};
@@ -42,14 +41,7 @@ fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     let _memory = portal::Memory::enter();
     let began = Instant::now();
     let mode = run.call.mode;
-    let this = StepRun::new(
-        run.ledger,
-        run.project,
-        run.id,
-        mode,
-        step,
-        run.origin_of(step),
-    );
+    let this = run.begin(step);
     let result = transaction::attempt(mode, || {
         this.run_in_transaction()?;
         this.announce(outcome_of(step.direction));

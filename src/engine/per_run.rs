@@ -93,14 +93,7 @@ fn run_steps<'a>(
         let _memory = portal::Memory::enter();
         client::boundary()?;
         let began = Instant::now();
-        steps.push(StepRun::new(
-            run.ledger,
-            run.project,
-            run.id,
-            run.call.mode,
-            step,
-            run.origin_of(step),
-        ));
+        steps.push(run.begin(step));
         if let Some(this) = steps.last_mut() {
             this.run_in_transaction()?;
             this.announce(run::outcome_of(step.direction));

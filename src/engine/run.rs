@@ -7,7 +7,7 @@ use belay_core::plan::{Direction, PlannedStep, Request};
 
 use super::call::{Call, Transaction};
 use super::contention::Taken;
-use super::planning::{self, Origin, Planned};
+use super::planning::{self, Planned};
 use super::transactional::StepRun;
 use super::{contention, per_migration, per_run, place};
 use crate::error::{Code, Failure, Result};
@@ -77,11 +77,12 @@ pub struct Run<'a> {
     pub id: i64,
 }
 
-impl Run<'_> {
-    /// Whose text a step runs.
-    pub fn origin_of(&self, step: &PlannedStep) -> Origin {
+impl<'a> Run<'a> {
+    /// A step begins now.
+    pub fn begin(&self, step: &'a PlannedStep) -> StepRun<'a> {
         let (project, trust) = (self.project, &self.call.trust);
-        self.planned.origin_of(step, project, trust)
+        let origin = self.planned.origin_of(step, project, trust);
+        StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin)
     }
 }
 

@@ -41,14 +41,7 @@ struct Stepwise<'a> {
 pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     let began = Instant::now();
     let mode = run.call.mode;
-    let this = StepRun::new(
-        run.ledger,
-        run.project,
-        run.id,
-        mode,
-        step,
-        run.origin_of(step),
-    );
+    let this = run.begin(step);
     let _memory = portal::Memory::enter();
     let opened = transaction::attempt(mode, || open(&this));
     let (script, step_id, progress) = match opened {

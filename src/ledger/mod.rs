@@ -1,7 +1,9 @@
 //! Registry, applied set, runs and steps: the only code that reads and writes Belay's tables.
 //!
 //! Every query runs as the ledger's owner with a fixed search_path and bound values; none
-//! runs code of a user's. What is allowed is decided above, and again by the catalog's triggers.
+//! runs code of a user's. What a run does for each single migration goes by [`crate::pg::table`]
+//! instead: rows are looked up by index and brought in without a query, constraints and the
+//! triggers of rows included. What is allowed is decided above, and again by the catalog's triggers.
 
 pub mod facts;
 pub mod leftover;

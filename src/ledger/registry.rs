@@ -138,16 +138,23 @@ pub fn release_of(name: &str) -> Option<(String, Phase)> {
     Some((parsed.release.to_string(), parsed.phase))
 }
 
-impl Ledger {
-    /// Everything registered in a project, by name: what a load compares against.
-    pub fn registered(&self, project: &Project) -> Result<Vec<Registered>> {
-        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
+/// What [`registered_from`] reads, of project $1.
+macro_rules! registered_of_project {
+    () => {
+        "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
                FROM belay.migration m
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
-              WHERE m.project_id = $1";
+              WHERE m.project_id = $1"
+    };
+}
+
+impl Ledger {
+    /// Everything registered in a project, by name: what a load compares against.
+    pub fn registered(&self, project: &Project) -> Result<Vec<Registered>> {
+        const SQL: &str = registered_of_project!();
         self.select(SQL, &[bind(project.id)], |row| registered_from(&row))
     }
 
@@ -155,13 +162,7 @@ impl Ledger {
     pub fn lock_registered(&self, project: &Project, name: &str) -> Result<Option<Registered>> {
         const LOCK: &str =
             "SELECT id FROM belay.migration WHERE project_id = $1 AND name = $2 FOR UPDATE";
-        const SQL: &str = "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
-                    u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
-                    m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
-               FROM belay.migration m
-               LEFT JOIN belay.applied a ON a.migration_id = m.id
-               LEFT JOIN belay.unfinished u ON u.migration_id = m.id
-              WHERE m.project_id = $1 AND m.name = $2";
+        const SQL: &str = concat!(registered_of_project!(), " AND m.name = $2");
         self.write(LOCK, &[bind(project.id), bind(name)], |row| {
             row.require::<i64>(1)
         })?;
