@@ -7,8 +7,7 @@ use belay_core::plan::PlannedStep;
 use super::run::{Run, Tally, finish, outcome_of, record_failure, summary, told};
 use super::{contention, stepwise};
 use crate::error::Result;
-use crate::pg::transaction::{self, Mode};
-use crate::pg::{client, portal};
+use crate::pg::{client, portal, transaction};
 
 /// Runs what is planned; what went well before a failure stays.
 pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> {
@@ -40,20 +39,12 @@ fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     }
     let _memory = portal::Memory::enter();
     let began = Instant::now();
-    let mode = run.call.mode;
     let this = run.begin(step);
-    let result = transaction::attempt(mode, || {
+    let result = transaction::committed(run.call.mode, || {
         this.run_in_transaction()?;
         this.announce(outcome_of(step.direction));
-        match mode {
-            Mode::TopLevel => transaction::commit(),
-            _ => Ok(()),
-        }
+        Ok(())
     });
-    let result = match (result, mode) {
-        (Ok(()), Mode::Procedural) => transaction::commit(),
-        (result, _) => result,
-    };
     match result {
         Ok(()) => {
             told(step, began);

@@ -7,27 +7,17 @@ use belay_core::plan::PlannedStep;
 use super::run::{self, Run, Tally};
 use super::transactional::StepRun;
 use crate::error::{Failure, Result};
-use crate::pg::transaction::{self, Mode};
-use crate::pg::{client, error, portal};
+use crate::pg::{client, error, portal, transaction};
 
 /// `transaction => 'per_run'`: either every step is kept or none.
 pub fn all_or_nothing(run: &Run<'_>, plan: &[PlannedStep]) -> Result<()> {
-    let mode = run.call.mode;
     let mut tally = Tally::default();
     let mut steps: Vec<StepRun<'_>> = Vec::new();
-    let result = transaction::attempt(mode, || {
+    let result = transaction::committed(run.call.mode, || {
         run_steps(run, plan, &mut steps, &mut tally)?;
         run.ledger
-            .finish_run(run.id, "succeeded", tally.applied, tally.reverted)?;
-        match mode {
-            Mode::TopLevel => transaction::commit(),
-            _ => Ok(()),
-        }
+            .finish_run(run.id, "succeeded", tally.applied, tally.reverted)
     });
-    let result = match (result, mode) {
-        (Ok(()), Mode::Procedural) => transaction::commit(),
-        (result, _) => result,
-    };
     match result {
         Ok(()) => run::summary(run, tally),
         Err(failure) => Err(record(run, &steps, failure)?),

@@ -162,8 +162,8 @@ impl Stepwise<'_> {
         );
         let run = || self.surroundings.run_one(self.script, index, true);
         match unlimited {
-            true => self.alone(|| without_lock_timeout(run))?,
-            false => self.alone(run)?,
+            true => self.in_transaction(|| without_lock_timeout(run))?,
+            false => self.in_transaction(run)?,
         }
         self.in_transaction(|| self.note_done(index))
     }
@@ -192,20 +192,7 @@ impl Stepwise<'_> {
     }
 
     fn in_transaction(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
-        match self.this.mode {
-            Mode::TopLevel => self.alone(body),
-            mode => {
-                transaction::attempt(mode, body)?;
-                transaction::commit()
-            }
-        }
-    }
-
-    fn alone(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
-        transaction::attempt(self.this.mode, || {
-            body()?;
-            transaction::commit()
-        })
+        transaction::committed(self.this.mode, body)
     }
 
     /// Writes how far it came. The project stays unfinished; the next run goes on here.

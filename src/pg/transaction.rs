@@ -83,6 +83,21 @@ pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
     result.inspect_err(|_| identity::put_back(who))
 }
 
+/// Runs `body` and commits what it did. When either fails, it is undone as by [`attempt`]; at top
+/// level that includes what a failing COMMIT leaves behind. Not in the caller's transaction.
+pub fn committed(mode: Mode, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    match mode {
+        Mode::TopLevel => attempt(mode, || {
+            body()?;
+            commit()
+        }),
+        Mode::Procedural | Mode::Caller => {
+            attempt(mode, body)?;
+            commit()
+        }
+    }
+}
+
 /// Aborts the transaction, whatever its state, and begins the next. Top level only.
 pub fn restart() {
     // SAFETY: at top level the only portal that outlives the abort is the CALL's own, which

@@ -105,7 +105,7 @@ impl Stepwise<'_> {
             )?;
             told.push_str(&finding.told());
             for command in finding.commands() {
-                self.alone(|| without_lock_timeout(|| leftovers::run_alone(command)))?;
+                self.in_transaction(|| without_lock_timeout(|| leftovers::run_alone(command)))?;
             }
             client::notice(told);
             if matches!(finding, Finding::Done(_)) || finding.completes() {
