@@ -15,8 +15,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, history, tables
 
-RETRIES = pytest.mark.xfail(reason="there is no belay.lock_retries yet")
-HOLDERS = pytest.mark.xfail(reason="a lock timeout does not name relation, mode and holders yet")
 BUILDS = pytest.mark.xfail(reason="a concurrent build waits for its table's lock without limit")
 
 TIMEOUT = "canceling statement due to lock timeout"
@@ -60,7 +58,7 @@ def assert_quiet(db: Database, run: Running) -> None:
     assert db.one("SELECT count(*) FROM belay.run WHERE outcome IS NULL") == 0
 
 
-@RETRIES
+
 def test_the_settings_have_their_defaults(db):
     db.execute("LOAD 'pg_belay'")
     assert db.rows("SELECT name, setting, context FROM pg_settings WHERE name = 'belay.lock_retries'") == [("belay.lock_retries", "5", "user")]
@@ -68,7 +66,7 @@ def test_the_settings_have_their_defaults(db):
         db.execute("SET belay.lock_retries = -1")
 
 
-@RETRIES
+
 def test_a_transactional_migration_is_tried_again_as_a_whole(db):
     orders(db, "INSERT INTO log VALUES ('first'); ALTER TABLE orders ADD x int; INSERT INTO log VALUES ('last')", "CREATE TABLE b ()")
     blocker = hold(db)
@@ -84,7 +82,7 @@ def test_a_transactional_migration_is_tried_again_as_a_whole(db):
     assert_quiet(db, run)
 
 
-@RETRIES
+
 def test_a_migration_outside_a_transaction_is_tried_again_at_its_statement(db):
     orders(db, "-- belay: transaction off\nINSERT INTO log VALUES ('first'); ALTER TABLE orders ADD x int; INSERT INTO log VALUES ('last')")
     blocker = hold(db)
@@ -99,7 +97,7 @@ def test_a_migration_outside_a_transaction_is_tried_again_at_its_statement(db):
     assert_quiet(db, run)
 
 
-@pytest.mark.parametrize("retries", [0, pytest.param(1, marks=RETRIES), pytest.param(3, marks=RETRIES)])
+@pytest.mark.parametrize("retries", [0, 1, 3])
 @pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
 def test_it_is_tried_as_often_as_the_setting_says_and_each_attempt_is_a_step(db, head, retries):
     orders(db, f"{head}CREATE TABLE a (); ALTER TABLE orders ADD x int", "CREATE TABLE b ()")
@@ -116,7 +114,7 @@ def test_it_is_tried_as_often_as_the_setting_says_and_each_attempt_is_a_step(db,
     assert applied(db) == ["0001", "0002"]
 
 
-@RETRIES
+
 def test_a_down_is_tried_again(db):
     db.execute("CREATE TABLE orders (x int)")
     db.execute("SELECT belay.migrate_register('0001', 'SELECT 1', 'ALTER TABLE orders DROP x')")
@@ -129,7 +127,7 @@ def test_a_down_is_tried_again(db):
     assert history(db)[-1] == ("0001", "down", "reverted") and applied(db) == []
 
 
-@RETRIES
+
 def test_each_migration_has_its_own_number_of_retries(db):
     orders(db, "ALTER TABLE orders ADD x int", "-- belay: lock-retries 2\nALTER TABLE log ADD x int")
     blocker, other = hold(db), hold(db, "SELECT FROM log")
@@ -142,7 +140,7 @@ def test_each_migration_has_its_own_number_of_retries(db):
     other.rollback()
 
 
-@RETRIES
+
 @pytest.mark.parametrize("directive, setting, attempts", [("lock-retries 0", 5, 1), ("lock-retries 2", 0, 3)])
 def test_the_directive_goes_before_the_setting(db, directive, setting, attempts):
     orders(db, f"-- belay: {directive}\nALTER TABLE orders ADD x int")
@@ -153,14 +151,14 @@ def test_the_directive_goes_before_the_setting(db, directive, setting, attempts)
     blocker.rollback()
 
 
-@RETRIES
+
 @pytest.mark.parametrize("value", ["", "-1", "many", "1.5", "3 times"])
 def test_a_senseless_directive_is_refused(db, value):
     with expect_error("MG009", message=re.compile("lock-retries"), hint=re.compile("expects|number|takes")):
         db.execute("SELECT belay.migrate_register('0001', %s)", [f"-- belay: lock-retries {value}\nSELECT 1"])
 
 
-@RETRIES
+
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
 def test_what_the_server_asks_to_try_again_is_tried_again(db, sqlstate):
     """A sequence keeps its value when the attempt is rolled back."""
@@ -171,7 +169,7 @@ def test_what_the_server_asks_to_try_again_is_tried_again(db, sqlstate):
     assert failures(db) == [("0001", 2, sqlstate)] * 2 and applied(db) == ["0001"] and tables(db) == ["a"]
 
 
-@RETRIES
+
 def test_a_deadlock_is_tried_again(db):
     """The run is the one that closes the circle, and so the one that the server ends."""
     orders(db, "LOCK TABLE orders; SELECT pg_advisory_xact_lock(7); LOCK TABLE log; INSERT INTO log VALUES ('run')")
@@ -213,7 +211,7 @@ def test_where_all_would_have_to_be_done_again_a_lock_timeout_fails_at_once(db, 
     blocker.rollback()
 
 
-@RETRIES
+
 def test_between_the_attempts_nobody_queues_behind_the_run(db):
     """That is what the retries are for: who only reads gets in while the run waits for its next attempt."""
     orders(db, "ALTER TABLE orders ADD x int")
@@ -229,7 +227,7 @@ def test_between_the_attempts_nobody_queues_behind_the_run(db):
     run.finish()
 
 
-@RETRIES
+
 def test_the_project_stays_locked_between_the_attempts(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blocker = hold(db)
@@ -241,7 +239,7 @@ def test_the_project_stays_locked_between_the_attempts(db):
     run.finish()
 
 
-@RETRIES
+
 def test_a_cancel_between_two_attempts_ends_the_run(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blocker = hold(db)
@@ -255,7 +253,7 @@ def test_a_cancel_between_two_attempts_ends_the_run(db):
     blocker.rollback()
 
 
-@RETRIES
+
 def test_the_pauses_between_the_attempts_grow(db):
     """The last of eight pauses is longer than the first, whatever the jitter adds."""
     orders(db, "ALTER TABLE orders ADD x int")
@@ -276,7 +274,7 @@ def held_by(blocker: psycopg.Connection, role: str, application: str) -> re.Patt
     return re.compile(rf"pid {blocker.pid}, role {role}, application {application}, .*\d")
 
 
-@HOLDERS
+
 @pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
 @pytest.mark.parametrize(
     "statement, mode",
@@ -297,7 +295,7 @@ def test_the_error_names_relation_mode_and_holder(db, statement, mode, head):
     blocker.rollback()
 
 
-@HOLDERS
+
 def test_the_error_names_every_holder(db):
     orders(db, "ALTER TABLE orders ADD x int")
     blockers = [hold(db, application_name=f"reader {number}") for number in range(3)]
@@ -307,7 +305,7 @@ def test_the_error_names_every_holder(db):
         assert held_by(blocker, "postgres", f"reader {number}").search(error.detail)
 
 
-@HOLDERS
+
 def test_a_prepared_transaction_that_holds_the_lock_is_named(db):
     """It has no process: only its name leads to it."""
     orders(db, "ALTER TABLE orders ADD x int")
@@ -320,7 +318,7 @@ def test_a_prepared_transaction_that_holds_the_lock_is_named(db):
         db.execute(f"ROLLBACK PREPARED '{forgotten}'")
 
 
-@HOLDERS
+
 @pytest.mark.parametrize("superuser", [True, False])
 def test_the_holders_query_is_told_to_who_may_see_it(db, superuser):
     orders(db, "SELECT 1")

@@ -93,13 +93,16 @@ CREATE TABLE belay.migration (
     missing         boolean NOT NULL DEFAULT false,
     registered_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     registered_by   name NOT NULL,
+    up_lock_retries   integer,
+    down_lock_retries integer,
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
     CONSTRAINT migration_name_check CHECK (name <> '' AND pg_catalog.length(name) <= 500),
     CONSTRAINT migration_phase_check CHECK (phase IN ('pre', 'post')),
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
-    CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0)
+    CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0),
+    CONSTRAINT migration_lock_retries_check CHECK (up_lock_retries >= 0 AND down_lock_retries >= 0)
 );
 CREATE INDEX migration_definition ON belay.migration (definition_id);
 COMMENT ON TABLE belay.migration IS 'Registered migrations. Their SQL text is in belay.definition.';
@@ -112,6 +115,8 @@ COMMENT ON COLUMN belay.migration.up_transaction IS 'False: up runs statement by
 COMMENT ON COLUMN belay.migration.down_transaction IS 'False: down runs statement by statement, each committed with its progress.';
 COMMENT ON COLUMN belay.migration.up_lock_timeout IS 'Directive lock-timeout of up, in milliseconds; NULL: belay.lock_timeout.';
 COMMENT ON COLUMN belay.migration.down_lock_timeout IS 'Directive lock-timeout of down, in milliseconds; NULL: belay.lock_timeout.';
+COMMENT ON COLUMN belay.migration.up_lock_retries IS 'Directive lock-retries of up, attempts after the first; NULL: belay.lock_retries.';
+COMMENT ON COLUMN belay.migration.down_lock_retries IS 'Directive lock-retries of down, attempts after the first; NULL: belay.lock_retries.';
 COMMENT ON COLUMN belay.migration.loaded IS 'True when it came by a load; only such migrations are pruned.';
 COMMENT ON COLUMN belay.migration.missing IS 'True when the last load did not hold it: another instance is ahead, or its file has gone.';
 COMMENT ON COLUMN belay.migration.registered_by IS 'Role that registered the definition now in force.';
@@ -720,7 +725,7 @@ CREATE FUNCTION belay.migrate_register(
 RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_register_wrapper';
 COMMENT ON FUNCTION belay.migrate_register IS
 'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
-Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s.
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3.
 Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
 
 CREATE FUNCTION belay.migrate_load(

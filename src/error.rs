@@ -151,6 +151,21 @@ impl Failure {
         }
     }
 
+    /// Adds facts to the error's DETAIL, after what is there.
+    pub fn add_detail(&mut self, facts: &str) {
+        let detail = match self {
+            Failure::Own(error) => &mut error.detail,
+            Failure::Server(error) => &mut error.detail,
+        };
+        match detail {
+            Some(detail) => {
+                detail.push('\n');
+                detail.push_str(facts);
+            }
+            None => *detail = Some(facts.to_owned()),
+        }
+    }
+
     /// Adds a sentence to the error's HINT, after what is there.
     pub fn add_hint(&mut self, sentence: &str) {
         match self {

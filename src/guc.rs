@@ -3,6 +3,7 @@
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+static LOCK_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(5);
 static STATEMENT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
 static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 
@@ -17,6 +18,16 @@ pub fn register() {
         i32::MAX,
         GucContext::Userset,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"belay.lock_retries",
+        c"Attempts after the first at a migration that did not get a lock in time.",
+        c"Also after a deadlock or a serialization failure. With pauses that double, from a tenth of lock_timeout to twice it. Only where each migration commits by itself. The directive lock-retries goes before it.",
+        &LOCK_RETRIES,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"belay.statement_timeout",
@@ -41,6 +52,11 @@ pub fn register() {
 /// Milliseconds; 0 is no limit.
 pub fn lock_timeout() -> i32 {
     LOCK_TIMEOUT.get()
+}
+
+/// Attempts after the first.
+pub fn lock_retries() -> i32 {
+    LOCK_RETRIES.get()
 }
 
 /// Milliseconds; 0 is no limit.

@@ -48,6 +48,8 @@ pub struct Directives {
     pub pairs_with: Option<Pair>,
     /// `lock-timeout 2s`, in milliseconds; 0 = no timeout.
     pub lock_timeout_ms: Option<u32>,
+    /// `lock-retries 3`: attempts after the first.
+    pub lock_retries: Option<u32>,
 }
 
 /// Reads the directives of a text, and reads the text to its end.

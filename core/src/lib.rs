@@ -5,6 +5,7 @@
 //! Errors are enums, one a module; every variant has a message and, by `hint()`, the next action.
 //! Which SQLSTATE a variant gets is the extension's business.
 
+pub mod backoff;
 pub mod checksum;
 pub mod directive;
 pub mod layout;

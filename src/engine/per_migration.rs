@@ -5,7 +5,7 @@ use std::time::Instant;
 use belay_core::plan::PlannedStep;
 
 use super::run::{Run, Tally, finish, outcome_of, record_failure, summary, told};
-use super::{contention, stepwise};
+use super::{contention, retry, stepwise};
 use crate::error::Result;
 use crate::pg::{client, portal, transaction};
 
@@ -22,7 +22,7 @@ pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> 
             client::boundary()?;
             contention::keep(run.project, run.call.mode)
         });
-        let result = result.and_then(|()| one(run, &step));
+        let result = result.and_then(|()| retry::until_settled(run, &step, || one(run, &step)));
         if let Err(failure) = result {
             finish(run, "failed", tally)?;
             return Err(failure);

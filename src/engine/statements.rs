@@ -8,6 +8,7 @@ use crate::error::{Code, Failure, Result};
 use crate::guc;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
+use crate::pg::lock_wait::Watch;
 use crate::pg::parse::Script;
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, client, extension, identity, portal, settings, timeout};
@@ -89,19 +90,19 @@ impl<'a> Surroundings<'a> {
 
 /// Applies the settings that a migration runs under, for the innermost level; what [`limit_lock_waits`]
 /// has set stays without a directive.
-pub fn apply_settings(project: &Project, text: &Text) {
-    if text.lock_timeout.is_some() {
-        limit_lock_waits(text.lock_timeout);
-    }
+pub fn apply_settings(project: &Project, text: &Text) -> Option<Watch> {
     if let Some(path) = &project.search_path {
         settings::set_text_for_level(c"search_path", path);
     }
+    text.lock_timeout
+        .map(|timeout| limit_lock_waits(Some(timeout)))
 }
 
 /// Sets lock_timeout for the innermost level: the directive's, or belay.lock_timeout.
-pub fn limit_lock_waits(directive: Option<i32>) {
+pub fn limit_lock_waits(directive: Option<i32>) -> Watch {
     let lock_timeout = directive.unwrap_or_else(guc::lock_timeout);
     settings::set_text_for_level(c"lock_timeout", &lock_timeout.to_string());
+    Watch::begin(lock_timeout)
 }
 
 /// 25001 and 2D000 from inside a migration mean that it needs to run outside a transaction.
@@ -109,8 +110,8 @@ pub fn explain(failure: &mut Failure, transactional: bool) {
     let state = failure.sqlstate();
     if state == "55P03" && matches!(failure, Failure::Server(_)) {
         failure.add_hint(
-            "another session holds a lock that this needs: SELECT * FROM pg_locks WHERE granted shows who; \
-             run again, or with a longer belay.lock_timeout or directive lock-timeout",
+            "another session holds a lock that this needs: let it end (SELECT pg_terminate_backend(pid) ends it by force), then run again; \
+             belay.lock_timeout and belay.lock_retries, or the directives lock-timeout and lock-retries, say how long and how often it is tried",
         );
     }
     if transactional && (state == "25001" || state == "2D000") {

@@ -18,6 +18,7 @@ use super::transactional::StepRun;
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::ledger::unfinished::Progress;
+use crate::pg::lock_wait::Watch;
 use crate::pg::parse::{Alone, Kind, Script, Statement};
 use crate::pg::settings::{self, SessionSettings};
 use crate::pg::transaction::{self, Mode};
@@ -43,6 +44,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
     let mode = run.call.mode;
     let this = run.begin(step);
     let _memory = portal::Memory::enter();
+    let _watch = Watch::begin(guc::lock_timeout());
     let opened = transaction::attempt(mode, || open(&this));
     let (script, step_id, progress) = match opened {
         Ok(opened) => opened,
@@ -52,6 +54,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
             return Err(failure);
         }
     };
+    let _own_watch = this.lock_timeout().map(Watch::begin);
     let saved = SessionSettings::save()?;
     let who = identity::identity();
     let stepwise = Stepwise {

@@ -14,8 +14,8 @@ use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::ledger::step::{Attempt, Place};
-use crate::pg::transaction::Mode;
-use crate::pg::{client, identity, parse, settings};
+use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, identity, lock_wait, parse, settings};
 
 /// One step of a run.
 pub struct StepRun<'a> {
@@ -101,6 +101,11 @@ impl<'a> StepRun<'a> {
         &self.step.entry.name
     }
 
+    /// The directive lock-timeout of the text, in milliseconds.
+    pub fn lock_timeout(&self) -> Option<i32> {
+        self.progress.text.get().and_then(|text| text.lock_timeout)
+    }
+
     /// Reads and locks the text.
     pub fn lock_text(&self) -> Result<&Text> {
         match self
@@ -176,11 +181,11 @@ impl<'a> StepRun<'a> {
     /// Runs the step and writes its rows. The caller ends the transaction either way.
     pub fn run_in_transaction(&self) -> Result<()> {
         let level = settings::open_level();
-        statements::limit_lock_waits(None);
+        let _watch = statements::limit_lock_waits(None);
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
-        statements::apply_settings(self.project, text);
+        let _own_watch = statements::apply_settings(self.project, text);
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
         surroundings.run_all(&script, &self.progress.at)?;
         surroundings.check_deferred_constraints();
@@ -229,6 +234,9 @@ impl<'a> StepRun<'a> {
     /// The failure with its place in CONTEXT and position.
     pub fn marked(&self, mut failure: Failure, transactional: bool) -> Failure {
         statements::explain(&mut failure, transactional);
+        if failure.sqlstate() == "55P03" {
+            self.name_holders(&mut failure);
+        }
         if self.origin.confined && failure.sqlstate() == "42501" {
             failure.add_hint(
                 "SET ROLE is in force, and whoever registered this does not hold the rights of the session's user, so it may not \
@@ -240,6 +248,19 @@ impl<'a> StepRun<'a> {
             place::mark(&mut failure, &self.attempt(text), self.place(), sql);
         }
         failure
+    }
+
+    /// Adds what was waited for and who holds it. The caller's transaction, which has failed, cannot
+    /// be asked.
+    fn name_holders(&self, failure: &mut Failure) {
+        let (Some(awaited), true) = (lock_wait::take(), self.mode != Mode::Caller) else {
+            return;
+        };
+        // The error matters more than what could not be found out about it.
+        let found = transaction::attempt(self.mode, || self.ledger.describe_wait(&awaited));
+        if let Ok(Some(holders)) = found {
+            failure.add_detail(&holders);
+        }
     }
 
     /// Announces the step; delivered by its commit.

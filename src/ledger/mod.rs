@@ -7,6 +7,7 @@
 
 pub mod facts;
 pub mod leftover;
+mod lock_holders;
 pub mod project;
 pub mod registry;
 pub mod rules;

@@ -55,6 +55,10 @@ pub struct Attributes {
     pub up_lock_timeout: Option<i32>,
     /// Of down, in milliseconds; `None` = belay.lock_timeout.
     pub down_lock_timeout: Option<i32>,
+    /// Of up, attempts after the first; `None` = belay.lock_retries.
+    pub up_lock_retries: Option<i32>,
+    /// Of down, attempts after the first; `None` = belay.lock_retries.
+    pub down_lock_retries: Option<i32>,
 }
 
 /// A definition to be stored.
@@ -97,6 +101,15 @@ pub struct Text {
     pub lock_timeout: Option<i32>,
     /// The migration's place in the order.
     pub sort_key: Vec<u8>,
+}
+
+/// What a migration says of waiting for locks in one direction; `None`: the settings hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LockLimits {
+    /// Milliseconds.
+    pub timeout: Option<i32>,
+    /// Attempts after the first.
+    pub retries: Option<i32>,
 }
 
 /// The columns an [`Entry`] is made of, in the order of [`entry_from`]; `m` is belay.migration.
@@ -143,7 +156,8 @@ macro_rules! registered_of_project {
     () => {
         "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
-                    m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout
+                    m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout,
+                    m.up_lock_retries, m.down_lock_retries
                FROM belay.migration m
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
@@ -184,6 +198,20 @@ impl Ledger {
               ORDER BY sort_key LIMIT 1";
         let arguments = [bind(project.id), bind(one), bind(other), bind(but)];
         self.select_one(SQL, &arguments, |row| row.require(1))
+    }
+
+    /// How long and how often a migration tries to get its locks.
+    pub fn lock_limits(&self, migration: i64, direction: Direction) -> Result<Option<LockLimits>> {
+        const SQL: &str = "SELECT CASE WHEN $2 THEN up_lock_timeout ELSE down_lock_timeout END,
+                    CASE WHEN $2 THEN up_lock_retries ELSE down_lock_retries END
+               FROM belay.migration WHERE id = $1";
+        let arguments = [bind(migration), bind(direction == Direction::Up)];
+        self.select_one(SQL, &arguments, |row| {
+            Ok(LockLimits {
+                timeout: row.get(1)?,
+                retries: row.get(2)?,
+            })
+        })
     }
 
     /// The text about to run; its definition is locked against replacement until the transaction ends.
@@ -242,6 +270,8 @@ fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
             indivisible: row.require(13)?,
             up_lock_timeout: row.get(14)?,
             down_lock_timeout: row.get(15)?,
+            up_lock_retries: row.get(16)?,
+            down_lock_retries: row.get(17)?,
         },
     })
 }

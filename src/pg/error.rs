@@ -13,11 +13,13 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::{self, panic::CaughtError};
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
-use super::cancel;
+use super::{cancel, lock_wait};
 use crate::error::{Failure, ServerError};
 
 /// `elevel` of an ordinary error (elog.h).
 const ERROR: i32 = pgrx::PgLogLevel::ERROR as i32;
+/// `elevel` of what the server logs for its operators.
+const LOG: i32 = pgrx::PgLogLevel::LOG as i32;
 
 // The bindings of pgrx wrap each call into a jump of their own; these must not be:
 // one runs inside errfinish, the other is meant to jump.
@@ -50,8 +52,10 @@ unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
         pg_sys::CurrentMemoryContext = context;
         let copy = raw::CopyErrorData();
         pg_sys::CurrentMemoryContext = before;
-        if (*copy).elevel >= ERROR {
-            remember(plain(&*copy));
+        match (*copy).elevel {
+            LOG => lock_wait::note(),
+            level if level >= ERROR => remember(plain(&*copy)),
+            _ => {}
         }
         pg_sys::MemoryContextReset(context);
     }

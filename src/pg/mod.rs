@@ -8,6 +8,7 @@ pub mod extension;
 pub mod guard;
 pub mod identity;
 pub mod lock;
+pub mod lock_wait;
 pub mod parse;
 pub mod portal;
 pub mod row;

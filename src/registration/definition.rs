@@ -104,17 +104,20 @@ fn attributes(definition: &Definition, up_transaction: bool, down_transaction: b
         requires,
         pairs_with,
         lock_timeout_ms,
+        lock_retries,
         ..
     } = definition.directives.clone();
-    let milliseconds = |ms: Option<u32>| ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
+    let integer = |number: Option<u32>| number.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
     Attributes {
         up_transaction,
         down_transaction,
         requires,
         indivisible: pairs_with.as_ref().is_some_and(|pair| pair.indivisible),
         pairs_with: pairs_with.map(|pair| pair.name),
-        up_lock_timeout: milliseconds(lock_timeout_ms),
-        down_lock_timeout: milliseconds(definition.down_lock_timeout_ms),
+        up_lock_timeout: integer(lock_timeout_ms),
+        down_lock_timeout: integer(definition.down_lock_timeout_ms),
+        up_lock_retries: integer(lock_retries),
+        down_lock_retries: integer(definition.down_lock_retries),
     }
 }
 

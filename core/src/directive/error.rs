@@ -84,7 +84,7 @@ impl DirectiveError {
     pub fn hint(&self) -> String {
         match self {
             DirectiveError::Unknown { .. } => {
-                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s"
+                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3"
                     .to_owned()
             }
             DirectiveError::BadValue { expected, .. } => format!("write {expected}"),

@@ -7,7 +7,7 @@ fn error(sql: &str) -> DirectiveError {
 #[test]
 fn a_head_with_everything() {
     let sql = "\u{feff}-- A comment.\r\n\r\n/* another */\n-- belay: transaction off\n--belay:requires 1_a, \"b, c\"\n\
-               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\nSELECT 1;";
+               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\n-- belay: lock-retries 3\nSELECT 1;";
     assert_eq!(
         directives(sql).unwrap(),
         Directives {
@@ -18,6 +18,7 @@ fn a_head_with_everything() {
                 indivisible: true
             }),
             lock_timeout_ms: Some(2000),
+            lock_retries: Some(3),
         }
     );
 }
@@ -59,6 +60,21 @@ fn times_are_read_as_postgresql_writes_them() {
     ] {
         let sql = format!("-- belay: lock-timeout {value}");
         assert_eq!(directives(&sql).unwrap().lock_timeout_ms, Some(expected));
+    }
+}
+
+#[test]
+fn retries_are_a_plain_number() {
+    for (value, expected) in [("0", 0), ("3", 3), ("2147483647", 2_147_483_647)] {
+        let sql = format!("-- belay: lock-retries {value}");
+        assert_eq!(directives(&sql).unwrap().lock_retries, Some(expected));
+    }
+    for value in ["", "-1", "+3", "many", "1.5", "3 times", "2147483648"] {
+        let found = error(&format!("-- belay: lock-retries {value}"));
+        assert!(
+            matches!(&found, DirectiveError::BadValue { word, line: 1, .. } if word == "lock-retries"),
+            "{value}: {found:?}"
+        );
     }
 }
 

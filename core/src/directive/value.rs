@@ -59,6 +59,19 @@ pub(super) fn pair(value: &str) -> Result<Pair, &'static str> {
     Ok(Pair { name, indivisible })
 }
 
+/// How many attempts follow the first.
+pub(super) fn retries(value: &str) -> Result<u32, &'static str> {
+    const EXPECTED: &str =
+        "lock-retries 3, the number of attempts after the first, at most 2147483647";
+    // u32's own parser takes a sign.
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    value
+        .parse()
+        .ok()
+        .filter(|retries| digits && *retries <= i32::MAX as u32)
+        .ok_or(EXPECTED)
+}
+
 /// A time as PostgreSQL's settings write it: a whole number and a unit, `ms`, `s`, `min`, `h` or `d`.
 ///
 /// Unlike the server it wants the unit, for `lock-timeout 2` would be two milliseconds.

@@ -27,6 +27,8 @@ pub struct Definition {
     pub down_transaction: Option<bool>,
     /// The down's lock timeout in milliseconds, where the down's head or the file's head says so.
     pub down_lock_timeout_ms: Option<u32>,
+    /// How often the down is tried again for its locks, where the down's head or the file's head says so.
+    pub down_lock_retries: Option<u32>,
 }
 
 impl Definition {

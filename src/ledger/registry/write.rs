@@ -76,7 +76,8 @@ impl Ledger {
                  SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
                         up_file text, up_line int, down_file text, down_line int, up_transaction bool,
-                        down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int)
+                        down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int,
+                        up_lock_retries int, down_lock_retries int)
                    JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
@@ -87,6 +88,7 @@ impl Ledger {
                         reversible = r.down IS NOT NULL, up_transaction = r.up_transaction,
                         down_transaction = r.down_transaction, requires = r.requires, pairs_with = r.pairs_with,
                         indivisible = r.indivisible, up_lock_timeout = r.up_lock_timeout, down_lock_timeout = r.down_lock_timeout,
+                        up_lock_retries = r.up_lock_retries, down_lock_retries = r.down_lock_retries,
                         loaded = m.loaded OR $3, missing = false,
                         registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
@@ -203,7 +205,7 @@ fn migration_row<'a>(
 ) -> Fields<'a> {
     let attributes = &new.attributes;
     let release = new.release.as_ref().map(|(release, _)| release.as_str());
-    let milliseconds = |timeout: Option<i32>| timeout.map_or(Field::Null, Field::Int);
+    let integer_or_null = |number: Option<i32>| number.map_or(Field::Null, Field::Int);
     vec![
         (c"id", Field::Big(id)),
         (c"name", Field::Text(&new.name)),
@@ -224,10 +226,21 @@ fn migration_row<'a>(
             text_or_null(attributes.pairs_with.as_deref()),
         ),
         (c"indivisible", Field::Bool(attributes.indivisible)),
-        (c"up_lock_timeout", milliseconds(attributes.up_lock_timeout)),
+        (
+            c"up_lock_timeout",
+            integer_or_null(attributes.up_lock_timeout),
+        ),
         (
             c"down_lock_timeout",
-            milliseconds(attributes.down_lock_timeout),
+            integer_or_null(attributes.down_lock_timeout),
+        ),
+        (
+            c"up_lock_retries",
+            integer_or_null(attributes.up_lock_retries),
+        ),
+        (
+            c"down_lock_retries",
+            integer_or_null(attributes.down_lock_retries),
         ),
     ]
 }
@@ -253,5 +266,7 @@ fn row(new: &NewMigration) -> serde_json::Value {
         "indivisible": new.attributes.indivisible,
         "up_lock_timeout": new.attributes.up_lock_timeout,
         "down_lock_timeout": new.attributes.down_lock_timeout,
+        "up_lock_retries": new.attributes.up_lock_retries,
+        "down_lock_retries": new.attributes.down_lock_retries,
     })
 }

@@ -108,10 +108,13 @@ fn has_directives(definition: &Definition, known: &Registered) -> bool {
     definition.directives != Default::default()
         || definition.down_transaction.is_some()
         || definition.down_lock_timeout_ms.is_some()
+        || definition.down_lock_retries.is_some()
         || !known.attributes.requires.is_empty()
         || known.attributes.pairs_with.is_some()
         || known.attributes.up_lock_timeout.is_some()
         || known.attributes.down_lock_timeout.is_some()
+        || known.attributes.up_lock_retries.is_some()
+        || known.attributes.down_lock_retries.is_some()
         || !known.attributes.up_transaction
         || !known.attributes.down_transaction
 }
