@@ -12,7 +12,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, history
 
-FOREIGN = pytest.mark.xfail(reason="an index that another session has built or is building is not recognised")
 
 BUILD = "CREATE INDEX CONCURRENTLY i ON orders (id)"
 
@@ -58,7 +57,6 @@ def leave_invalid(db: Database, build: str = BUILD) -> None:
 SAME = ["CREATE INDEX CONCURRENTLY i ON orders (id)", "CREATE INDEX CONCURRENTLY i ON public.orders USING btree (id ASC NULLS LAST)", 'create index concurrently "i" on orders("id")']
 
 
-@FOREIGN
 @pytest.mark.parametrize("build", SAME)
 def test_sg_14_an_index_that_is_there_and_valid_is_recorded_and_the_run_goes_on(db, build):
     orders(db, build, "CREATE TABLE b ()")
@@ -71,7 +69,6 @@ def test_sg_14_an_index_that_is_there_and_valid_is_recorded_and_the_run_goes_on(
     assert history(db) == [("0001", "up", "applied"), ("0002", "up", "applied")]
 
 
-@FOREIGN
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_sg_14_an_index_that_a_colleague_is_building_is_waited_for(db, end):
     orders(db, BUILD, "CREATE TABLE b ()")
@@ -86,7 +83,6 @@ def test_sg_14_an_index_that_a_colleague_is_building_is_waited_for(db, end):
     assert history(db) == [("0001", "up", "applied"), ("0002", "up", "applied")]
 
 
-@FOREIGN
 def test_sg_17_the_progress_of_the_build_that_is_waited_for_is_told(db):
     """From pg_stat_progress_create_index: the phase, and how far it is."""
     orders(db, BUILD)
@@ -101,7 +97,6 @@ def test_sg_17_the_progress_of_the_build_that_is_waited_for_is_told(db):
     run.finish()
 
 
-@FOREIGN
 def test_sg_12_a_build_that_is_waited_for_and_fails_is_done_again(db):
     orders(db, BUILD, "CREATE TABLE b ()")
     building, writer = colleague(db)
@@ -115,7 +110,6 @@ def test_sg_12_a_build_that_is_waited_for_and_fails_is_done_again(db):
     assert applied(db) == ["0001", "0002"] and indexes(db) == [("i", True)]
 
 
-@FOREIGN
 def test_who_waits_for_the_build_of_a_colleague_does_not_hold_it_up(db):
     """The build waits for older snapshots."""
     orders(db, BUILD)
@@ -130,7 +124,6 @@ def test_who_waits_for_the_build_of_a_colleague_does_not_hold_it_up(db):
     run.finish()
 
 
-@FOREIGN
 def test_a_wait_for_the_build_of_a_colleague_can_be_cancelled(db):
     orders(db, BUILD)
     building, writer = colleague(db)
@@ -146,7 +139,6 @@ def test_a_wait_for_the_build_of_a_colleague_can_be_cancelled(db):
     assert applied(db) == ["0001"]
 
 
-@FOREIGN
 def test_sg_14_an_invalid_index_that_nobody_works_on_is_dropped_and_built_again(db):
     orders(db, BUILD, "CREATE TABLE b ()")
     leave_invalid(db)
@@ -156,7 +148,6 @@ def test_sg_14_an_invalid_index_that_nobody_works_on_is_dropped_and_built_again(
     assert applied(db) == ["0001", "0002"] and indexes(db) == [("i", True)]
 
 
-@FOREIGN
 def test_sg_14_an_index_that_comes_between_the_look_and_the_build_is_taken_for_what_it_is(db):
     """42P07 is a race: the run looks again. Here the run waits for its table while the colleague builds."""
     orders(db, BUILD)

@@ -15,7 +15,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, history, tables
 
-BUILDS = pytest.mark.xfail(reason="a concurrent build waits for its table's lock without limit")
 
 TIMEOUT = "canceling statement due to lock timeout"
 SECRET = "a query with a secret"
@@ -341,7 +340,6 @@ def test_the_holders_query_is_told_to_who_may_see_it(db, superuser):
 BUILD = "CREATE INDEX CONCURRENTLY i ON orders (id)"
 
 
-@BUILDS
 def test_a_build_takes_its_tables_lock_under_the_limit_and_leaves_nothing(db):
     """ShareUpdateExclusive is what VACUUM and another build hold: the build is not begun without it."""
     orders(db, BUILD)
@@ -356,7 +354,6 @@ def test_a_build_takes_its_tables_lock_under_the_limit_and_leaves_nothing(db):
     assert db.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
 
 
-@BUILDS
 def test_a_build_is_tried_again_until_its_table_is_free(db):
     orders(db, BUILD)
     blocker = hold(db, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
@@ -365,3 +362,86 @@ def test_a_build_is_tried_again_until_its_table_is_free(db):
     blocker.rollback()
     run.finish()
     assert applied(db) == ["0001"] and history(db)[-1] == ("0001", "up", "applied")
+
+
+def test_a_build_holds_no_lock_when_it_has_ended(db):
+    orders(db, BUILD, "-- belay: transaction off\nREINDEX INDEX CONCURRENTLY i", "DROP INDEX CONCURRENTLY i")
+    session = db.connect()
+    session.execute("CALL belay.migrate_up()")
+    assert applied(db) == ["0001", "0002", "0003"]
+    assert db.rows("SELECT * FROM pg_locks WHERE pid = %s AND relation = 'orders'::regclass", [session.pid]) == []
+
+
+def test_who_does_not_own_the_table_does_not_get_its_lock_by_a_build(db):
+    """The build itself would be refused, without any lock."""
+    orders(db, "SELECT 1")
+    role = db.role("deployer")
+    db.execute(f"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA belay TO {role}; GRANT SELECT ON orders TO {role}")
+    session = db.connect(user=role)
+    session.execute("SELECT belay.migrate_register('0001', %s, replace => true)", [BUILD])
+    blocker = hold(db, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
+    with expect_error("42501", message="must be owner of table orders"):
+        session.execute("CALL belay.migrate_up()")
+    blocker.rollback()
+
+
+# ── what is said of other waits ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_has_changed_the_row_that_is_wanted_is_named(db):
+    orders(db, "UPDATE orders SET id = 3")
+    blocker = hold(db, "UPDATE orders SET id = 2", application_name="till 7")
+    with expect_error("55P03", detail=held_by(blocker, "postgres", "till 7")) as error:
+        start(db, retries=0).finish()
+    assert "ShareLock on transaction" in error.detail
+    blocker.rollback()
+
+
+def test_a_wait_that_ended_well_is_not_taken_for_the_one_that_failed(db):
+    orders(db, "LOCK TABLE orders; LOCK TABLE log NOWAIT")
+    blocker, other = hold(db), hold(db, "SELECT FROM log")
+    options = "-c deadlock_timeout=20ms -c belay.lock_timeout=30s -c belay.lock_retries=0"
+    run = db.start("CALL belay.migrate_up()", options=options)
+    noted = "SELECT clock_timestamp() - waitstart > '500 ms' FROM pg_locks WHERE pid = %s AND NOT granted"
+    db.wait_for(noted, [run.pid], what="the wait is long enough to have been noted")
+    blocker.rollback()
+    with expect_error("55P03", message='could not obtain lock on relation "log"') as error:
+        run.finish()
+    assert error.detail is None
+    other.rollback()
+
+
+def test_a_run_from_a_block_tries_again_as_well(db):
+    orders(db, "ALTER TABLE orders ADD x int")
+    blocker = hold(db)
+    run = start(db, retries=100, call="DO $$ BEGIN CALL belay.migrate_up(); END $$")
+    wait_for_failures(db, run, 2)
+    blocker.rollback()
+    run.finish()
+    assert applied(db) == ["0001"] and db.rows("SELECT outcome FROM belay.run") == [("succeeded",)]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_the_sessions_own_settings_come_back(db, retries):
+    orders(db, "ALTER TABLE orders ADD x int")
+    blocker = hold(db)
+    session = db.connect(options=f"-c deadlock_timeout=7s -c log_lock_waits=off -c belay.lock_timeout=50ms -c belay.lock_retries={retries}")
+    with expect_error("55P03"):
+        session.execute("CALL belay.migrate_up()")
+    blocker.rollback()
+    for _ in range(2):
+        shown = [session.one(f"SHOW {name}") for name in ("deadlock_timeout", "log_lock_waits", "lock_timeout")]
+        assert shown == ["7s", "off", "0"]
+        session.execute("CALL belay.migrate_up()")
+
+
+def test_each_failed_attempt_is_told_with_what_follows(db):
+    orders(db, "ALTER TABLE orders ADD x int")
+    blocker = hold(db, application_name="till 7")
+    run = start(db, retries=1)
+    with expect_error("55P03"):
+        run.finish()
+    told = [message for message in run.session.messages if "attempt" in message]
+    assert len(told) == 1
+    assert re.fullmatch(r"0001: attempt 1 of 2 failed: canceling statement .* till 7, .*; the next one follows in \d+ ms", told[0])
+    blocker.rollback()

@@ -78,6 +78,12 @@ pub fn describe(statement: &Statement) -> Result<JsonValue> {
     }))
 }
 
+/// Schema and name of the index that a begun CREATE INDEX may have left.
+pub fn index_of(leaves: Option<&JsonValue>) -> Option<(Option<&str>, &str)> {
+    let text = |key: &str| leaves?.get(key)?.as_str();
+    (text("kind") == Some("create index")).then_some((text("schema"), text("name")?))
+}
+
 /// Looks up what became of the statement that had begun.
 pub fn examine(leaves: Option<&JsonValue>, place: &At<'_>) -> Result<Finding> {
     let text = |key: &str| leaves.and_then(|l| l.get(key)).and_then(JsonValue::as_str);

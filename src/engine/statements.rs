@@ -110,8 +110,8 @@ pub fn explain(failure: &mut Failure, transactional: bool) {
     let state = failure.sqlstate();
     if state == "55P03" && matches!(failure, Failure::Server(_)) {
         failure.add_hint(
-            "another session holds a lock that this needs: let it end (SELECT pg_terminate_backend(pid) ends it by force), then run again; \
-             belay.lock_timeout and belay.lock_retries, or the directives lock-timeout and lock-retries, say how long and how often it is tried",
+            "another session holds a lock that this needs: SELECT pg_terminate_backend(pid) ends it; run again, \
+             or with a longer belay.lock_timeout or directive lock-timeout, or with more belay.lock_retries",
         );
     }
     if transactional && (state == "25001" || state == "2D000") {

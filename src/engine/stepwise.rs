@@ -3,6 +3,7 @@
 //! An ordinary statement commits together with the row that says so. A statement that
 //! commits by itself has its intent written first; what it left is looked up on resume.
 
+mod build;
 mod resume;
 
 use std::cell::Cell;
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use belay_core::plan::PlannedStep;
 
+use self::build::Ground;
 use self::resume::{refuse_edited, refuse_session_state};
 use super::leftovers;
 use super::run::{self, Run};
@@ -151,20 +153,22 @@ impl Stepwise<'_> {
                 self.note_done(index)
             });
         }
+        let concurrent = build::is_concurrent(statement);
+        let _table = match concurrent {
+            true => match self.prepare(statement)? {
+                Ground::Clear(table) => table,
+                Ground::Made => return self.in_transaction(|| self.note_done(index)),
+            },
+            false => None,
+        };
         self.in_transaction(|| {
             let leaves = leftovers::describe(statement)?;
             self.this
                 .ledger
                 .note_intent(self.this.step.entry.id, Some(leaves))
         })?;
-        let unlimited = matches!(
-            statement.kind,
-            Kind::Alone(
-                Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition
-            )
-        );
         let run = || self.surroundings.run_one(self.script, index, true);
-        match unlimited {
+        match concurrent {
             true => self.in_transaction(|| without_lock_timeout(run))?,
             false => self.in_transaction(run)?,
         }

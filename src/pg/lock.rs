@@ -2,7 +2,7 @@
 
 use pgrx::{IntoDatum, direct_function_call, pg_sys};
 
-use super::compat;
+use super::{cancel, compat};
 
 /// First key of every lock of Belay's; `classid` in pg_locks. ASCII "blay".
 pub const CLASS: i32 = 0x626c_6179;
@@ -33,9 +33,42 @@ pub fn try_lock(project: i32, scope: Scope) -> bool {
     .unwrap_or(false)
 }
 
-/// Whether this transaction holds a table lock that only DDL takes (ShareUpdateExclusive and
-/// stronger).
-pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
+/// A table's ShareUpdateExclusive lock, held by the session until this is dropped. An error
+/// releases it with the transaction.
+pub struct HeldTable(pg_sys::LockRelId);
+
+/// Takes the lock that concurrent statements take, as long as lock_timeout allows.
+pub fn hold_table(table: pg_sys::Oid) -> HeldTable {
+    // SAFETY: MyDatabaseId is set in every session of a database; a transaction is open.
+    cancel::allow(|| unsafe {
+        let mut id = pg_sys::LockRelId {
+            relId: table,
+            dbId: pg_sys::MyDatabaseId,
+        };
+        let mode = pg_sys::ShareUpdateExclusiveLock as i32;
+        pg_sys::LockRelationOid(table, mode);
+        pg_sys::LockRelationIdForSession(&mut id, mode);
+        HeldTable(id)
+    })
+}
+
+impl Drop for HeldTable {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mode = pg_sys::ShareUpdateExclusiveLock as i32;
+        // SAFETY: the id that was locked; a lock that has gone with its transaction is not released again.
+        unsafe {
+            if compat::lock_held_by_me(&table_tag(self.0.relId), mode) {
+                pg_sys::UnlockRelationIdForSession(&mut self.0, mode);
+            }
+        }
+    }
+}
+
+/// The tag of a table of this database.
+fn table_tag(table: pg_sys::Oid) -> pg_sys::LOCKTAG {
     // SAFETY: a zeroed LOCKTAG is valid; the fields are those of SET_LOCKTAG_RELATION (lock.h).
     unsafe {
         let mut tag: pg_sys::LOCKTAG = std::mem::zeroed();
@@ -43,6 +76,16 @@ pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
         tag.locktag_field2 = table.to_u32();
         tag.locktag_type = pg_sys::LockTagType::LOCKTAG_RELATION as u8;
         tag.locktag_lockmethodid = pg_sys::DEFAULT_LOCKMETHOD as u8;
+        tag
+    }
+}
+
+/// Whether this transaction holds a table lock that only DDL takes (ShareUpdateExclusive and
+/// stronger).
+pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
+    let tag = table_tag(table);
+    // SAFETY: the tag is valid.
+    unsafe {
         (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
             .any(|mode| compat::lock_held_by_me(&tag, mode as i32))
     }

@@ -18,3 +18,4 @@ pub mod table;
 pub mod timeout;
 pub mod transaction;
 pub mod trigger;
+pub mod twin;

@@ -18,7 +18,7 @@ use pgrx::pg_sys;
 use crate::error::{Code, Failure, Result};
 
 pub use kind::{Alone, Kind};
-pub use target::target;
+pub use target::{Target, table, target};
 
 /// One statement of a text.
 #[derive(Debug)]

@@ -85,17 +85,27 @@ pub fn attempt<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Runs `body` and commits what it did. When either fails, it is undone as by [`attempt`]; at top
 /// level that includes what a failing COMMIT leaves behind. Not in the caller's transaction.
-pub fn committed(mode: Mode, body: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn committed<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
     match mode {
         Mode::TopLevel => attempt(mode, || {
-            body()?;
-            commit()
+            let value = body()?;
+            commit()?;
+            Ok(value)
         }),
         Mode::Procedural | Mode::Caller => {
-            attempt(mode, body)?;
-            commit()
+            let value = attempt(mode, body)?;
+            commit()?;
+            Ok(value)
         }
     }
+}
+
+/// Runs `body` and undoes what it did in the database. Top level only, and where nothing else is
+/// under way: locks that the session holds on tables are released, too.
+pub fn undone<T>(mode: Mode, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let value = attempt(mode, body)?;
+    restart();
+    Ok(value)
 }
 
 /// Aborts the transaction, whatever its state, and begins the next. Top level only.

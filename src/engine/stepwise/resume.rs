@@ -93,7 +93,11 @@ impl Stepwise<'_> {
             }
         }
         if progress.started {
-            self.take_in_hand(next);
+            let statement = self.take_in_hand(next);
+            let _table = match statement {
+                Some(statement) => self.hold_remains(statement, progress)?,
+                None => None,
+            };
             let finding = leftovers::examine(
                 progress.leaves.as_ref(),
                 &At {

@@ -49,6 +49,53 @@ pub fn target(statement: &Statement) -> Option<Target> {
     }
 }
 
+/// The table whose lock a concurrent statement takes; `None` where it is not there, or the statement
+/// is about many.
+pub fn table(statement: &Statement) -> Option<pg_sys::Oid> {
+    // SAFETY: the raw tree belongs to the statement and lives as long as its script.
+    let relation = unsafe {
+        let node = (*statement.raw).stmt;
+        match &statement.kind {
+            Kind::Alone(Alone::CreateIndex) => (*(node as *mut pg_sys::IndexStmt)).relation,
+            Kind::Alone(Alone::DropIndex) => {
+                let names = cells((*(node as *mut pg_sys::DropStmt)).objects).next()?;
+                pg_sys::makeRangeVarFromNameList(names as *mut pg_sys::List)
+            }
+            Kind::Alone(Alone::Reindex) => (*(node as *mut pg_sys::ReindexStmt)).relation,
+            Kind::Alone(Alone::DetachPartition) => {
+                (*(node as *mut pg_sys::AlterTableStmt)).relation
+            }
+            _ => return None,
+        }
+    };
+    if relation.is_null() {
+        return None;
+    }
+    // SAFETY: looks names up in the catalog; what is missing is no error.
+    unsafe {
+        let found = found(relation);
+        let table = match pg_sys::get_rel_relkind(found) as u8 {
+            pg_sys::RELKIND_INDEX => pg_sys::IndexGetRelation(found, true),
+            _ => found,
+        };
+        (table != pg_sys::InvalidOid).then_some(table)
+    }
+}
+
+/// The relation of that name, as search_path finds it; InvalidOid when it is not there.
+unsafe fn found(relation: *mut pg_sys::RangeVar) -> pg_sys::Oid {
+    // SAFETY: the caller's RangeVar; no lock is taken.
+    unsafe {
+        pg_sys::RangeVarGetRelidExtended(
+            relation,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    }
+}
+
 unsafe fn from_range(relation: *mut pg_sys::RangeVar) -> Target {
     // SAFETY: a RangeVar's names end with NUL; the schema may be NULL.
     unsafe {
@@ -76,13 +123,7 @@ unsafe fn index_target(index: *mut pg_sys::IndexStmt) -> Option<Target> {
     // SAFETY: the caller's; names are palloc'd in the migration's context.
     unsafe {
         let relation = (*index).relation;
-        let table = pg_sys::RangeVarGetRelidExtended(
-            relation,
-            pg_sys::NoLock as i32,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        );
+        let table = found(relation);
         if table == pg_sys::InvalidOid {
             return None;
         }

@@ -1,0 +1,167 @@
+//! Concurrent statements: begun with their table's lock in hand, taken under lock_timeout, so that
+//! only what the server itself waits for is waited for without limit. An index that somebody else
+//! has made, or is making, is not made again.
+
+use std::time::{Duration, Instant};
+
+use super::{Stepwise, without_lock_timeout};
+use crate::engine::{contention, leftovers};
+use crate::error::Result;
+use crate::ledger::index::Existing;
+use crate::ledger::unfinished::Progress;
+use crate::pg::lock::{self, HeldTable};
+use crate::pg::parse::{self, Alone, Kind, Statement, Target};
+use crate::pg::{client, transaction, twin};
+
+/// Between two looks at a build that is waited for.
+const PAUSE: Duration = Duration::from_millis(250);
+/// How often its progress is told while its phase stays the same.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether a statement waits for other sessions' transactions as long as they take.
+pub(super) fn is_concurrent(statement: &Statement) -> bool {
+    matches!(
+        statement.kind,
+        Kind::Alone(
+            Alone::CreateIndex | Alone::DropIndex | Alone::Reindex | Alone::DetachPartition
+        )
+    )
+}
+
+/// What a concurrent statement finds.
+pub(super) enum Ground {
+    /// It has to run; the lock of its table is held until this is dropped.
+    Clear(Option<HeldTable>),
+    /// The index that it makes is there.
+    Made,
+}
+
+impl Stepwise<'_> {
+    /// Gets what a concurrent statement needs before it begins. The index that it makes may be there
+    /// already; an INVALID one is waited for while somebody builds it, and removed when nobody does.
+    pub(super) fn prepare(&self, statement: &Statement) -> Result<Ground> {
+        loop {
+            let before = self.read(|| self.existing(statement))?;
+            let is_it = match &before {
+                Some(index) => self.is_made_by(statement, index)?,
+                None => false,
+            };
+            if let (Some(index), true) = (&before, is_it) {
+                self.wait_for_builder(index)?;
+            }
+            let held = self.hold_table(statement)?;
+            // Under the lock nobody begins a build or ends one.
+            let now = self.read(|| self.existing(statement))?;
+            if now.as_ref().map(|index| index.id) != before.map(|index| index.id) {
+                continue;
+            }
+            return match now {
+                Some(index) if is_it => self.take_over(&index, held),
+                _ => Ok(Ground::Clear(held)),
+            };
+        }
+    }
+
+    /// The index that is wanted is there, and nobody is at work on it.
+    fn take_over(&self, index: &Existing, held: Option<HeldTable>) -> Result<Ground> {
+        let (migration, name) = (self.this.name(), &index.name);
+        if index.valid {
+            client::notice(format!("{migration}: index \"{name}\" is there and valid"));
+            return Ok(Ground::Made);
+        }
+        let command = format!("DROP INDEX CONCURRENTLY {}", index.quoted);
+        self.in_transaction(|| without_lock_timeout(|| leftovers::run_alone(&command)))?;
+        client::notice(format!(
+            "{migration}: removed invalid index \"{name}\", which nobody was building"
+        ));
+        Ok(Ground::Clear(held))
+    }
+
+    /// Before what an earlier session left is looked at: nobody is at work on it afterwards.
+    pub(super) fn hold_remains(
+        &self,
+        statement: &Statement,
+        progress: &Progress,
+    ) -> Result<Option<HeldTable>> {
+        if !is_concurrent(statement) {
+            return Ok(None);
+        }
+        let left = self.read(|| match leftovers::index_of(progress.leaves.as_ref()) {
+            Some((schema, name)) => self.this.ledger.find_index(schema, name),
+            None => Ok(None),
+        })?;
+        if let Some(index) = left {
+            self.wait_for_builder(&index)?;
+        }
+        self.hold_table(statement)
+    }
+
+    /// Takes the lock that a concurrent statement needs, for the session and as long as lock_timeout
+    /// allows. `None` where the statement will say for itself why it cannot run.
+    fn hold_table(&self, statement: &Statement) -> Result<Option<HeldTable>> {
+        self.read(|| {
+            let table = parse::table(statement);
+            match table {
+                Some(table) if self.this.ledger.owns(table)? => Ok(Some(lock::hold_table(table))),
+                _ => Ok(None),
+            }
+        })
+    }
+
+    /// An index under the name that a statement gives, on the statement's table.
+    fn existing(&self, statement: &Statement) -> Result<Option<Existing>> {
+        if statement.kind != Kind::Alone(Alone::CreateIndex) {
+            return Ok(None);
+        }
+        let Some(Target { schema, name, .. }) = parse::target(statement) else {
+            return Ok(None);
+        };
+        let found = self.this.ledger.find_index(schema.as_deref(), &name)?;
+        Ok(found.filter(|index| parse::table(statement) == Some(index.table)))
+    }
+
+    /// Whether an index is what the statement makes.
+    fn is_made_by(&self, statement: &Statement, index: &Existing) -> Result<bool> {
+        let same = transaction::undone(self.this.mode, || {
+            twin::make(self.script, statement, &index.table_quoted)?;
+            self.this.ledger.are_same_index(index.id, twin::INDEX)
+        });
+        match same {
+            Err(failure) if failure.sqlstate() == "57014" => Err(failure),
+            // The statement itself will meet the error, or that the name is taken.
+            same => Ok(same.unwrap_or(false)),
+        }
+    }
+
+    /// Waits, without a snapshot, while somebody builds the index, and tells how far it is.
+    fn wait_for_builder(&self, index: &Existing) -> Result<()> {
+        let mut told: Option<(String, Instant)> = None;
+        while let Some(builder) = self.read(|| self.this.ledger.find_builder(index))? {
+            let news = told.as_ref().is_none_or(|(phase, when)| {
+                *phase != builder.phase || when.elapsed() >= TOLD_EVERY
+            });
+            if news {
+                client::notice(format!(
+                    "{}: index \"{}\" is being built by {}: {}{}",
+                    self.this.name(),
+                    index.name,
+                    builder.who,
+                    builder.phase,
+                    builder.done
+                ));
+                told = Some((builder.phase, Instant::now()));
+            }
+            client::sleep(PAUSE);
+            self.read(|| {
+                client::boundary()?;
+                contention::keep(self.this.project, self.this.mode)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks in a transaction of its own: afterwards no snapshot is held.
+    fn read<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        transaction::committed(self.this.mode, body)
+    }
+}

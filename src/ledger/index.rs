@@ -1,0 +1,110 @@
+//! Looks at indexes that a concurrent statement is about: which one is there, whether it is the one
+//! that is wanted, who is building it.
+
+use pgrx::pg_sys::Oid;
+
+use super::Ledger;
+use crate::error::Result;
+use crate::pg::identity;
+use crate::pg::spi::bind;
+
+/// An index that has the name that is wanted.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Its oid.
+    pub id: Oid,
+    /// Its name.
+    pub name: String,
+    /// Schema and name, quoted.
+    pub quoted: String,
+    /// Its table.
+    pub table: Oid,
+    /// Schema and name of the table, quoted.
+    pub table_quoted: String,
+    /// pg_index.indisvalid.
+    pub valid: bool,
+}
+
+/// A session that is building an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builder {
+    /// pid, role and application.
+    pub who: String,
+    /// The phase, as pg_stat_progress_create_index has it.
+    pub phase: String,
+    /// How far the phase is; empty where it does not count.
+    pub done: String,
+}
+
+impl Ledger {
+    /// The index of that name in that schema.
+    pub fn find_index(&self, schema: Option<&str>, name: &str) -> Result<Option<Existing>> {
+        const SQL: &str = "SELECT i.indexrelid, i.indexrelid::regclass::text, i.indrelid, i.indrelid::regclass::text, i.indisvalid
+               FROM pg_catalog.pg_index i
+              WHERE i.indexrelid = pg_catalog.to_regclass(
+                    coalesce(pg_catalog.quote_ident($1) || '.', '') || pg_catalog.quote_ident($2))";
+        self.select_one(SQL, &[bind(schema), bind(name)], |row| {
+            Ok(Existing {
+                name: name.to_owned(),
+                id: row.get(1)?.unwrap_or(Oid::INVALID),
+                quoted: row.require(2)?,
+                table: row.get(3)?.unwrap_or(Oid::INVALID),
+                table_quoted: row.require(4)?,
+                valid: row.require(5)?,
+            })
+        })
+    }
+
+    /// Whether current_user has the rights of a relation's owner.
+    pub fn owns(&self, relation: Oid) -> Result<bool> {
+        const SQL: &str = "SELECT pg_catalog.pg_has_role($2, c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
+        let arguments = [bind(relation), bind(identity::current_role())];
+        let owns = self.select_one(SQL, &arguments, |row| row.require(1))?;
+        Ok(owns.unwrap_or(false))
+    }
+
+    /// Whether two indexes have one definition, but for name and table.
+    pub fn are_same_index(&self, one: Oid, other: &str) -> Result<bool> {
+        const SQL: &str = "SELECT true
+               FROM pg_catalog.pg_index a JOIN pg_catalog.pg_class ca ON ca.oid = a.indexrelid,
+                    pg_catalog.pg_index b JOIN pg_catalog.pg_class cb ON cb.oid = b.indexrelid
+              WHERE a.indexrelid = $1 AND b.indexrelid = pg_catalog.to_regclass($2)
+                AND ca.relam = cb.relam AND ca.reloptions IS NOT DISTINCT FROM cb.reloptions
+                AND a.indisunique = b.indisunique AND a.indnullsnotdistinct = b.indnullsnotdistinct
+                AND a.indnatts = b.indnatts AND a.indnkeyatts = b.indnkeyatts
+                AND a.indcollation = b.indcollation AND a.indclass = b.indclass AND a.indoption = b.indoption
+                AND pg_catalog.pg_get_expr(a.indpred, a.indrelid) IS NOT DISTINCT FROM pg_catalog.pg_get_expr(b.indpred, b.indrelid)
+                AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_attribute x
+                      JOIN pg_catalog.pg_attribute y ON y.attrelid = b.indexrelid AND y.attnum = x.attnum
+                     WHERE x.attrelid = a.indexrelid
+                       AND (pg_catalog.pg_get_indexdef(a.indexrelid, x.attnum, true), x.attoptions)
+                           IS DISTINCT FROM (pg_catalog.pg_get_indexdef(b.indexrelid, y.attnum, true), y.attoptions))";
+        let same = self.select_one(SQL, &[bind(one), bind(other)], |row| row.require(1))?;
+        Ok(same.unwrap_or(false))
+    }
+
+    /// Who, but for this session, is building the index just now.
+    pub fn find_builder(&self, index: &Existing) -> Result<Option<Builder>> {
+        // A build that has only begun has no index yet; there is one build of a table at a time.
+        const SQL: &str = "SELECT pg_catalog.format('pid %s, role %s%s', p.pid, coalesce(a.usename::text, '(unknown)'),
+                    CASE WHEN coalesce(a.application_name, '') <> '' THEN ', application ' || a.application_name ELSE '' END),
+                    coalesce(p.phase, 'beginning'),
+                    CASE WHEN p.lockers_total > 0 THEN pg_catalog.format(', %s of %s sessions waited for', p.lockers_done, p.lockers_total)
+                         WHEN p.tuples_total > 0 THEN pg_catalog.format(', %s of %s rows', p.tuples_done, p.tuples_total)
+                         WHEN p.blocks_total > 0 THEN pg_catalog.format(', %s of %s blocks', p.blocks_done, p.blocks_total)
+                         ELSE '' END
+               FROM pg_catalog.pg_stat_progress_create_index p
+               LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = p.pid
+              WHERE p.datname = pg_catalog.current_database() AND p.relid = $1 AND p.index_relid = ANY (ARRAY[$2, 0::oid])
+                AND p.pid <> pg_catalog.pg_backend_pid()
+              LIMIT 1";
+        self.select_one(SQL, &[bind(index.table), bind(index.id)], |row| {
+            Ok(Builder {
+                who: row.require(1)?,
+                phase: row.require(2)?,
+                done: row.require(3)?,
+            })
+        })
+    }
+}
