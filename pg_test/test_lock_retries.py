@@ -441,7 +441,8 @@ def test_each_failed_attempt_is_told_with_what_follows(db):
     run = start(db, retries=1)
     with expect_error("55P03"):
         run.finish()
-    told = [message for message in run.session.messages if "attempt" in message]
+    told = [notice for notice in run.session.notices if "attempt" in notice.message]
     assert len(told) == 1
-    assert re.fullmatch(r"0001: attempt 1 of 2 failed: canceling statement .* till 7, .*; the next one follows in \d+ ms", told[0])
+    assert re.fullmatch(r"0001: attempt 1 of 2 failed: canceling statement due to lock timeout; the next one follows in \d+ ms", told[0].message)
+    assert held_by(blocker, "postgres", "till 7").search(told[0].detail)
     blocker.rollback()

@@ -68,16 +68,16 @@ fn pause_before_next(
     let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or(0));
     let pause = backoff::pause(timeout, failed, random());
     let said = failure.said();
-    let detail = said.detail.map_or(String::new(), |detail| {
-        format!(" ({})", detail.replace('\n', "; "))
-    });
-    client::notice(format!(
-        "{}: attempt {failed} of {} failed: {}{detail}; the next one follows in {}",
-        step.entry.name,
-        i64::from(retries) + 1,
-        said.message,
-        place::duration(pause),
-    ));
+    client::notice_with_detail(
+        format!(
+            "{}: attempt {failed} of {} failed: {}; the next one follows in {}",
+            step.entry.name,
+            i64::from(retries) + 1,
+            said.message,
+            place::duration(pause),
+        ),
+        said.detail,
+    );
     Ok(Some(pause))
 }
 

@@ -18,21 +18,29 @@ mod raw {
 
 /// A NOTICE.
 pub fn notice(message: impl Into<String>) {
-    report(pgrx::PgLogLevel::NOTICE, message.into(), None);
+    report(message.into(), None, None);
+}
+
+/// A NOTICE with facts, one a line.
+pub fn notice_with_detail(message: impl Into<String>, detail: Option<&str>) {
+    report(message.into(), detail.map(str::to_owned), None);
 }
 
 /// A NOTICE with a hint.
 pub fn notice_with_hint(message: impl Into<String>, hint: impl Into<String>) {
-    report(pgrx::PgLogLevel::NOTICE, message.into(), Some(hint.into()));
+    report(message.into(), None, Some(hint.into()));
 }
 
-fn report(level: pgrx::PgLogLevel, message: String, hint: Option<String>) {
+fn report(message: String, detail: Option<String>, hint: Option<String>) {
     let code = pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
     let mut report = pg_sys::panic::ErrorReport::new(code, message, "pg_belay");
+    if let Some(detail) = detail {
+        report = report.set_detail(detail);
+    }
     if let Some(hint) = hint {
         report = report.set_hint(hint);
     }
-    report.report(level);
+    report.report(pgrx::PgLogLevel::NOTICE);
 }
 
 /// NOTIFY, delivered when the transaction commits.
