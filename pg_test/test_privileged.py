@@ -13,8 +13,6 @@ from harness.database import Database
 from harness.session import expect_error
 from ledger import applied, nothing_changes
 
-pytestmark = pytest.mark.xfail(reason="there is no directive privileged and no on_privileged yet")
-
 DIRECTIVE = "-- belay: privileged\n"
 REFUSE = "CALL belay.migrate_up(on_privileged => 'refuse')"
 

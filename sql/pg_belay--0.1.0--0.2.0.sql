@@ -1,2 +1,95 @@
 -- Belay 0.1.0 to 0.2.0. What stands here equals, object for object, what pg_belay--0.2.0.sql makes.
 \echo Use "ALTER EXTENSION pg_belay UPDATE TO '0.2.0'" to load this file. \quit
+
+-- ---------------------------------------------------------------------------
+-- Privileged migrations
+-- ---------------------------------------------------------------------------
+ALTER TABLE belay.migration
+    ADD COLUMN privileged boolean NOT NULL DEFAULT false,
+    ADD COLUMN up_privileged boolean,
+    ADD COLUMN down_privileged boolean,
+    ADD COLUMN privileged_said boolean NOT NULL DEFAULT false,
+    ADD CONSTRAINT migration_privileged_check CHECK (privileged = coalesce(up_privileged OR down_privileged, false));
+COMMENT ON COLUMN belay.migration.privileged IS 'True when up or down takes rights that a deploying role may lack. False for what 0.1.0 registered: on_privileged => ''refuse'' looks at such a text when it is to run.';
+COMMENT ON COLUMN belay.migration.up_privileged IS 'Whether up does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.down_privileged IS 'Whether down does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.privileged_said IS 'True when a directive of up or down says whether it is privileged.';
+COMMENT ON FUNCTION belay.migrate_register IS
+'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, privileged.
+Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
+
+-- The verbs gain an argument, and a routine cannot: new ones take the names of the old, which go.
+ALTER PROCEDURE belay.migrate_up RENAME TO migrate_up_of_0_1_0;
+ALTER PROCEDURE belay.migrate_down RENAME TO migrate_down_of_0_1_0;
+ALTER PROCEDURE belay.migrate_to RENAME TO migrate_to_of_0_1_0;
+ALTER PROCEDURE belay.migrate_redo RENAME TO migrate_redo_of_0_1_0;
+
+CREATE PROCEDURE belay.migrate_up(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
+COMMENT ON PROCEDURE belay.migrate_up IS
+'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
+transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
+A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
+Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
+
+CREATE PROCEDURE belay.migrate_down(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
+COMMENT ON PROCEDURE belay.migrate_down IS
+'Reverts the most recently applied migrations, newest first; never more than asked.
+Errors: MG004 without a down or where the project does not allow it, MG005 required by another, MG006 would split an indivisible pair; see migrate_up.';
+
+CREATE PROCEDURE belay.migrate_to(
+    target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
+COMMENT ON PROCEDURE belay.migrate_to IS
+'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
+
+CREATE PROCEDURE belay.migrate_redo(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
+COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
+REVOKE ALL ON PROCEDURE belay.migrate_up, belay.migrate_down, belay.migrate_to, belay.migrate_redo FROM PUBLIC;
+
+-- Another superuser than the extension's owner may be updating it.
+DO $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN
+        SELECT pg_catalog.replace(p.proname::text, '_of_0_1_0', '') AS name, p.proowner AS owner FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'belay'::pg_catalog.regnamespace AND p.proname::text LIKE '%\_of\_0\_1\_0'
+    LOOP
+        EXECUTE pg_catalog.format('ALTER PROCEDURE belay.%I OWNER TO %I', old.name, pg_catalog.pg_get_userbyid(old.owner));
+    END LOOP;
+END $$;
+-- Who was granted the old ones may call the new ones. Not by GRANT: within a script that counts as
+-- what the extension itself grants (pg_init_privs), and pg_dump would leave it out.
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT d.dbid, d.classid, new.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
+  FROM pg_catalog.pg_proc new
+  JOIN pg_catalog.pg_proc old ON old.pronamespace = new.pronamespace AND old.proname::text = new.proname || '_of_0_1_0'
+  JOIN pg_catalog.pg_shdepend d ON d.objid = old.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'a'
+   AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
+ WHERE new.pronamespace = 'belay'::pg_catalog.regnamespace;
+UPDATE pg_catalog.pg_proc new SET proacl = old.proacl
+  FROM pg_catalog.pg_proc old
+ WHERE new.pronamespace = 'belay'::pg_catalog.regnamespace
+   AND old.pronamespace = new.pronamespace AND old.proname::text = new.proname || '_of_0_1_0';
+
+DROP PROCEDURE belay.migrate_up_of_0_1_0;
+DROP PROCEDURE belay.migrate_down_of_0_1_0;
+DROP PROCEDURE belay.migrate_to_of_0_1_0;
+DROP PROCEDURE belay.migrate_redo_of_0_1_0;

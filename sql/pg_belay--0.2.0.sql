@@ -93,13 +93,18 @@ CREATE TABLE belay.migration (
     missing         boolean NOT NULL DEFAULT false,
     registered_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     registered_by   name NOT NULL,
+    privileged      boolean NOT NULL DEFAULT false,
+    up_privileged   boolean,
+    down_privileged boolean,
+    privileged_said boolean NOT NULL DEFAULT false,
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
     CONSTRAINT migration_name_check CHECK (name <> '' AND pg_catalog.length(name) <= 500),
     CONSTRAINT migration_phase_check CHECK (phase IN ('pre', 'post')),
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
-    CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0)
+    CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0),
+    CONSTRAINT migration_privileged_check CHECK (privileged = coalesce(up_privileged OR down_privileged, false))
 );
 CREATE INDEX migration_definition ON belay.migration (definition_id);
 COMMENT ON TABLE belay.migration IS 'Registered migrations. Their SQL text is in belay.definition.';
@@ -115,6 +120,10 @@ COMMENT ON COLUMN belay.migration.down_lock_timeout IS 'Directive lock-timeout o
 COMMENT ON COLUMN belay.migration.loaded IS 'True when it came by a load; only such migrations are pruned.';
 COMMENT ON COLUMN belay.migration.missing IS 'True when the last load did not hold it: another instance is ahead, or its file has gone.';
 COMMENT ON COLUMN belay.migration.registered_by IS 'Role that registered the definition now in force.';
+COMMENT ON COLUMN belay.migration.privileged IS 'True when up or down takes rights that a deploying role may lack. False for what 0.1.0 registered: on_privileged => ''refuse'' looks at such a text when it is to run.';
+COMMENT ON COLUMN belay.migration.up_privileged IS 'Whether up does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.down_privileged IS 'Whether down does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.privileged_said IS 'True when a directive of up or down says whether it is privileged.';
 
 CREATE TABLE belay.pending (
     migration_id bigint NOT NULL,
@@ -668,17 +677,20 @@ ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 CREATE PROCEDURE belay.migrate_up(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
     ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
 COMMENT ON PROCEDURE belay.migrate_up IS
 'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
 transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
 A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
 Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
 
 CREATE PROCEDURE belay.migrate_down(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
 COMMENT ON PROCEDURE belay.migrate_down IS
 'Reverts the most recently applied migrations, newest first; never more than asked.
@@ -686,14 +698,16 @@ Errors: MG004 without a down or where the project does not allow it, MG005 requi
 
 CREATE PROCEDURE belay.migrate_to(
     target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
 COMMENT ON PROCEDURE belay.migrate_to IS
 'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
 
 CREATE PROCEDURE belay.migrate_redo(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
 COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
 
@@ -720,7 +734,7 @@ CREATE FUNCTION belay.migrate_register(
 RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_register_wrapper';
 COMMENT ON FUNCTION belay.migrate_register IS
 'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
-Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s.
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, privileged.
 Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
 
 CREATE FUNCTION belay.migrate_load(
@@ -1039,7 +1053,7 @@ For the owner of the extension and superusers. Errors: 22023 unknown rights or N
 
 -- ---------------------------------------------------------------------------
 -- Grants: everybody may look at the tables that hold no SQL text, message or
--- detail; what else a role may do is granted by hand.
+-- detail; what else a role may do is granted by belay.grant_role.
 -- ---------------------------------------------------------------------------
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA belay FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA belay FROM PUBLIC;

@@ -48,6 +48,8 @@ pub struct Directives {
     pub pairs_with: Option<Pair>,
     /// `lock-timeout 2s`, in milliseconds; 0 = no timeout.
     pub lock_timeout_ms: Option<u32>,
+    /// `privileged [on|off]`: whether the text takes rights that a deploying role may lack.
+    pub privileged: Option<bool>,
 }
 
 /// Reads the directives of a text, and reads the text to its end.

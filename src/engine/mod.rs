@@ -8,6 +8,7 @@ mod per_migration;
 mod per_run;
 pub mod place;
 pub mod planning;
+mod privileged;
 mod run;
 mod statements;
 mod stepwise;

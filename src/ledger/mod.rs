@@ -7,6 +7,7 @@
 
 pub mod facts;
 pub mod leftover;
+pub mod privileged;
 pub mod project;
 pub mod registry;
 pub mod rules;

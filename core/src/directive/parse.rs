@@ -10,6 +10,7 @@ pub(crate) const TRANSACTION: &str = "transaction";
 const REQUIRES: &str = "requires";
 const PAIRS_WITH: &str = "pairs-with";
 const LOCK_TIMEOUT: &str = "lock-timeout";
+const PRIVILEGED: &str = "privileged";
 
 /// The head of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +65,10 @@ impl Head {
             LOCK_TIMEOUT => {
                 self.directives.lock_timeout_ms = Some(value::milliseconds(value).map_err(bad)?);
                 LOCK_TIMEOUT
+            }
+            PRIVILEGED => {
+                self.directives.privileged = Some(value::privileged(value).map_err(bad)?);
+                PRIVILEGED
             }
             _ => {
                 return Err(DirectiveError::Unknown {

@@ -7,7 +7,8 @@ fn error(sql: &str) -> DirectiveError {
 #[test]
 fn a_head_with_everything() {
     let sql = "\u{feff}-- A comment.\r\n\r\n/* another */\n-- belay: transaction off\n--belay:requires 1_a, \"b, c\"\n\
-               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\nSELECT 1;";
+               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\n\
+               -- belay: privileged\nSELECT 1;";
     assert_eq!(
         directives(sql).unwrap(),
         Directives {
@@ -18,6 +19,7 @@ fn a_head_with_everything() {
                 indivisible: true
             }),
             lock_timeout_ms: Some(2000),
+            privileged: Some(true),
         }
     );
 }
@@ -63,6 +65,14 @@ fn times_are_read_as_postgresql_writes_them() {
 }
 
 #[test]
+fn privileged_is_on_without_a_value() {
+    for (value, expected) in [("", true), (" on", true), (" off", false)] {
+        let sql = format!("-- belay: privileged{value}\nSELECT 1");
+        assert_eq!(directives(&sql).unwrap().privileged, Some(expected));
+    }
+}
+
+#[test]
 fn bad_values_are_refused_with_the_line() {
     for directive in [
         "transaction",
@@ -84,6 +94,8 @@ fn bad_values_are_refused_with_the_line() {
         "lock-timeout -1s",
         "lock-timeout 25d",
         "lock-timeout 99999999999999999999s",
+        "privileged yes",
+        "privileged on on",
     ] {
         let error = error(&format!("-- x\n-- belay: {directive}\nSELECT 1"));
         assert!(

@@ -57,6 +57,7 @@ pub(super) fn define(
         directives: head.directives,
         down_transaction: None,
         down_lock_timeout_ms: None,
+        down_privileged: None,
     };
     check_own_name(&definition).map_err(in_up)?;
     definition.directives.transaction = definition.directives.transaction.or(metadata);
@@ -89,6 +90,7 @@ fn add_down_text(
         definition.down_path.clone_from(path);
         definition.down_transaction = head.directives.transaction.or(metadata);
         definition.down_lock_timeout_ms = head.directives.lock_timeout_ms;
+        definition.down_privileged = head.directives.privileged;
     }
     Ok(())
 }
@@ -123,6 +125,7 @@ fn add_down_section(
         .or(shared.transaction)
         .or(metadata);
     definition.down_lock_timeout_ms = head.directives.lock_timeout_ms.or(shared.lock_timeout_ms);
+    definition.down_privileged = head.directives.privileged.or(shared.privileged);
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub struct Definition {
     pub down_transaction: Option<bool>,
     /// The down's lock timeout in milliseconds, where the down's head or the file's head says so.
     pub down_lock_timeout_ms: Option<u32>,
+    /// Whether the down is privileged, where the down's head or the file's head says so.
+    pub down_privileged: Option<bool>,
 }
 
 impl Definition {

@@ -76,7 +76,8 @@ impl Ledger {
                  SELECT r.*, pg_catalog.nextval('belay.definition_id_seq') AS definition_id, m.definition_id AS old
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
                         up_file text, up_line int, down_file text, down_line int, up_transaction bool,
-                        down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int)
+                        down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int,
+                        privileged bool, up_privileged bool, down_privileged bool, privileged_said bool)
                    JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
@@ -87,6 +88,8 @@ impl Ledger {
                         reversible = r.down IS NOT NULL, up_transaction = r.up_transaction,
                         down_transaction = r.down_transaction, requires = r.requires, pairs_with = r.pairs_with,
                         indivisible = r.indivisible, up_lock_timeout = r.up_lock_timeout, down_lock_timeout = r.down_lock_timeout,
+                        privileged = r.privileged, up_privileged = r.up_privileged,
+                        down_privileged = r.down_privileged, privileged_said = r.privileged_said,
                         loaded = m.loaded OR $3, missing = false,
                         registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
@@ -204,6 +207,7 @@ fn migration_row<'a>(
     let attributes = &new.attributes;
     let release = new.release.as_ref().map(|(release, _)| release.as_str());
     let milliseconds = |timeout: Option<i32>| timeout.map_or(Field::Null, Field::Int);
+    let known = |said: Option<bool>| said.map_or(Field::Null, Field::Bool);
     vec![
         (c"id", Field::Big(id)),
         (c"name", Field::Text(&new.name)),
@@ -229,6 +233,10 @@ fn migration_row<'a>(
             c"down_lock_timeout",
             milliseconds(attributes.down_lock_timeout),
         ),
+        (c"privileged", Field::Bool(attributes.is_privileged())),
+        (c"up_privileged", known(attributes.up_privileged)),
+        (c"down_privileged", known(attributes.down_privileged)),
+        (c"privileged_said", Field::Bool(attributes.privileged_said)),
     ]
 }
 
@@ -253,5 +261,9 @@ fn row(new: &NewMigration) -> serde_json::Value {
         "indivisible": new.attributes.indivisible,
         "up_lock_timeout": new.attributes.up_lock_timeout,
         "down_lock_timeout": new.attributes.down_lock_timeout,
+        "privileged": new.attributes.is_privileged(),
+        "up_privileged": new.attributes.up_privileged,
+        "down_privileged": new.attributes.down_privileged,
+        "privileged_said": new.attributes.privileged_said,
     })
 }
