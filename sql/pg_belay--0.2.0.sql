@@ -167,7 +167,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -203,7 +203,7 @@ CREATE TABLE belay.step (
 );
 CREATE INDEX step_migration ON belay.step (migration_id, id);
 CREATE INDEX step_run ON belay.step (run_id);
-COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes.';
+COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.step.name IS 'The migration''s name at the time.';
 COMMENT ON COLUMN belay.step.migration_id IS 'The migration; no foreign key, since history outlives the registry.';
 COMMENT ON COLUMN belay.step.checksum IS 'Checksum of the text that ran.';
@@ -770,6 +770,12 @@ COMMENT ON FUNCTION belay.migrate_mark IS
 'Tells the ledger what an operator did by hand; nothing of the migration runs. state: applied or pending; with statement, an unfinished non-transactional migration goes on there. Kept in the history with role and reason.
 Errors: MG001 breaks the ordering, MG004 the project does not allow reverting, MG011 unknown, 55P03 a run is going on.';
 
+CREATE FUNCTION belay.history_prune(before timestamptz, project text DEFAULT 'default')
+RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'history_prune_wrapper';
+COMMENT ON FUNCTION belay.history_prune IS
+'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
+The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
+
 -- ---------------------------------------------------------------------------
 -- Looking
 -- ---------------------------------------------------------------------------
@@ -1001,7 +1007,7 @@ DECLARE
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo}';
     -- Makes the rules, and says what the ledger shall believe.
-    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark}';
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, history_prune}';
     wanted text[];
     routine regprocedure;
     owner oid;
@@ -1048,7 +1054,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, and marks). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, marks, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

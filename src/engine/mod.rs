@@ -9,6 +9,7 @@ mod per_run;
 pub mod place;
 pub mod planning;
 mod privileged;
+pub mod prune;
 mod run;
 mod statements;
 mod stepwise;

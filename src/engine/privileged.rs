@@ -53,10 +53,15 @@ pub fn refuse(ledger: &Ledger, planned: &Planned, project: &Project, call: &Call
         steps.len(),
         if found.len() == 1 { "is" } else { "are" }
     );
+    let marks = marks(&found, project);
     let hint = format!(
-        "{}as a role with the rights, run the SQL in DETAIL and tell: {}",
+        "{}as a role with the rights, run {} and tell: {}",
         before(&steps[..first.at], &call.request, project),
-        marks(&found, project)
+        match (marks.len(), found.len()) {
+            (some, all) if some < all => format!("the first {some} in DETAIL"),
+            _ => "the SQL in DETAIL".to_owned(),
+        },
+        marks.join("; ")
     );
     let listed: Vec<String> = found.iter().map(Privileged::listed).collect();
     Err(Failure::new(Code::Privilege, message, hint).detail(listed.join("\n")))
@@ -132,12 +137,12 @@ fn before(steps: &[PlannedStep], request: &Request, project: &Project) -> String
 }
 
 /// How to tell the ledger what was run by hand, up to the next step that need not be.
-fn marks(found: &[Privileged<'_>], project: &Project) -> String {
+fn marks(found: &[Privileged<'_>], project: &Project) -> Vec<String> {
     let together = found
         .iter()
         .enumerate()
         .take_while(|(nth, privileged)| privileged.at == found[0].at + nth);
-    let marks: Vec<String> = together
+    together
         .map(|(_, privileged)| {
             format!(
                 "SELECT belay.migrate_mark({}, '{}'{})",
@@ -149,8 +154,7 @@ fn marks(found: &[Privileged<'_>], project: &Project) -> String {
                 more(project)
             )
         })
-        .collect();
-    marks.join("; ")
+        .collect()
 }
 
 /// What a call says of its project.

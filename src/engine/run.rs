@@ -44,6 +44,18 @@ impl Drop for Active {
     }
 }
 
+/// Refuses what a migration may not call; `what` it would do is for the error.
+pub fn refuse_within_run(what: &str) -> Result<()> {
+    match ACTIVE.get() {
+        false => Ok(()),
+        true => Err(Failure::new(
+            Code::Nested,
+            format!("a migration cannot {what}: a run is active in this session"),
+            "take the call out of the migration; call it when no run is active",
+        )),
+    }
+}
+
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {

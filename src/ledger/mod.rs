@@ -9,6 +9,7 @@ pub mod facts;
 pub mod leftover;
 pub mod privileged;
 pub mod project;
+mod prune;
 pub mod registry;
 pub mod rules;
 pub mod run;

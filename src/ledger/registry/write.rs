@@ -95,9 +95,6 @@ impl Ledger {
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
                )
                SELECT old FROM r";
-        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
-                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
-                AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
         let registrant = identity::role_name(identity::current_role());
         let arguments = [
             bind(project.id),
@@ -106,8 +103,7 @@ impl Ledger {
             bind(registrant),
         ];
         let old = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
-        self.execute(SWEEP, &[bind(old)])?;
-        Ok(())
+        self.sweep_definitions(old)
     }
 
     /// Notes which migrations the last load held.
@@ -136,12 +132,18 @@ impl Ledger {
                  DELETE FROM belay.migration WHERE project_id = $1 AND name = ANY ($2) RETURNING definition_id
                )
                SELECT definition_id FROM gone";
-        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
-                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)";
         let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| {
             row.require::<i64>(1)
         })?;
-        self.execute(SWEEP, &[bind(old)])?;
+        self.sweep_definitions(old)
+    }
+
+    /// Deletes, of these definitions, those that are neither registered nor part of the history.
+    pub(in crate::ledger) fn sweep_definitions(&self, definitions: Vec<i64>) -> Result<()> {
+        const SQL: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
+                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
+                AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
+        self.execute(SQL, &[bind(definitions)])?;
         Ok(())
     }
 
