@@ -1,5 +1,6 @@
 //! Runs a plan: transactions, statements, locks, resume. Knows nothing of SQL signatures.
 
+mod active;
 pub mod call;
 mod contention;
 mod leftovers;

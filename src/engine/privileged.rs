@@ -94,18 +94,18 @@ impl Privileged<'_> {
         }
         match self.text {
             None => format!("{what}: its SQL is told to who may read belay.definition"),
-            Some(text) => {
-                let text = text.trim_end();
-                format!("{what}\n{text}{}", if is_ended(text) { "" } else { "\n;" })
-            }
+            Some(text) => format!("{what}\n{}", ended(text.trim_end())),
         }
     }
 }
 
-/// Whether the last statement has its semicolon; one in a comment behind it is none.
-fn is_ended(text: &str) -> bool {
+/// The text with a semicolon behind its last statement, before a comment that may follow.
+fn ended(text: &str) -> String {
     let last = tokens(text).last().and_then(|token| token.ok());
-    last.is_some_and(|token| &text[token.start..token.end] == ";")
+    match last.map(|token| (&text[token.start..token.end], token.end)) {
+        Some((";", _)) | None => text.to_owned(),
+        Some((_, end)) => format!("{};{}", &text[..end], &text[end..]),
+    }
 }
 
 /// How to run what stands before the first privileged step.
@@ -117,8 +117,8 @@ fn before(steps: &[PlannedStep], request: &Request, project: &Project) -> String
         0 => {}
         steps => calls.push(format!("CALL belay.migrate_down(steps => {steps}{more})")),
     }
-    let ups = steps.iter().filter(|s| s.direction == Direction::Up);
-    if let Some(last) = ups.last() {
+    let mut ups = steps.iter().filter(|s| s.direction == Direction::Up);
+    if let Some(last) = ups.next_back() {
         let phase = match request {
             Request::Up {
                 phase: Some(phase), ..

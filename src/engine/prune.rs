@@ -2,7 +2,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::{contention, run};
+use super::{active, contention};
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -11,7 +11,7 @@ use crate::pg::lock::{self, Scope};
 /// Removes what ended before `before`; the number of steps. For the project's owner, while no run
 /// of the project is going on.
 pub fn prune(ledger: &Ledger, project: &Project, before: TimestampWithTimeZone) -> Result<usize> {
-    run::refuse_within_run("prune the history")?;
+    active::refuse_within_run("prune the history")?;
     project.refuse_strangers("prune its history")?;
     // Registrations wait, so that a definition is either registered or swept.
     let project = ledger.lock_project(project)?;

@@ -1,10 +1,10 @@
 //! One call of a verb, from the lock to the last notice.
 
-use std::cell::Cell;
 use std::time::Instant;
 
 use belay_core::plan::{Direction, PlannedStep, Request};
 
+use super::active::Active;
 use super::call::{Call, Transaction};
 use super::contention::Taken;
 use super::planning::{self, Planned};
@@ -17,44 +17,6 @@ use crate::ledger::run::NewRun;
 use crate::pg::extension::MemberGuard;
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, client, error, lock, timeout};
-
-thread_local! {
-    static ACTIVE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A run is active in this session while this value lives.
-struct Active;
-
-impl Active {
-    fn enter() -> Result<Active> {
-        if ACTIVE.replace(true) {
-            return Err(Failure::new(
-                Code::Nested,
-                "a migration cannot run migrations: a run is active in this session",
-                "take the call out of the migration; use \"-- belay: requires NAME\" to order migrations",
-            ));
-        }
-        Ok(Active)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        ACTIVE.set(false);
-    }
-}
-
-/// Refuses what a migration may not call; `what` it would do is for the error.
-pub fn refuse_within_run(what: &str) -> Result<()> {
-    match ACTIVE.get() {
-        false => Ok(()),
-        true => Err(Failure::new(
-            Code::Nested,
-            format!("a migration cannot {what}: a run is active in this session"),
-            "take the call out of the migration; call it when no run is active",
-        )),
-    }
-}
 
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
