@@ -11,8 +11,6 @@ from harness.database import Database
 from harness.session import expect_error
 from ledger import applied, history, load, nothing_changes, numbered
 
-pytestmark = pytest.mark.xfail(reason="there is no history_prune yet")
-
 
 def steps(db: Database) -> int:
     return db.one("SELECT count(*) FROM belay.step")
@@ -104,7 +102,7 @@ def test_a_run_that_is_going_on_keeps_its_history(db):
 def test_other_projects_keep_theirs(db):
     a_long_history(db)
     db.execute("SELECT belay.project_create('other')")
-    load(db, numbered(1), project="other")
+    load(db, numbered(7), project="other")
     db.execute("CALL belay.migrate_up(project => 'other')")
     db.execute("CALL belay.migrate_redo(project => 'other')")
     assert db.one("SELECT belay.history_prune(now(), project => 'other')") == 2
@@ -152,3 +150,105 @@ def test_a_pruned_history_survives_a_dump(db, new_database):
     copy = new_database(extension=False)
     copy.server.psql(db.dump(), database=copy.name, check=True)
     assert history(copy) == history(db) and applied(copy) == applied(db)
+
+
+@pytest.mark.parametrize("before, gone", [("infinity", 5), ("-infinity", 0)])
+def test_any_time_will_do(db, before, gone):
+    a_long_history(db)
+    assert db.one("SELECT belay.history_prune(%s)", [before]) == gone
+    assert db.one("SELECT belay.find_contradiction()") is None
+
+
+def test_a_project_that_nobody_has_used_has_nothing_to_prune(db):
+    assert db.one("SELECT belay.history_prune(now())") == 0
+
+
+def test_a_pruning_that_is_rolled_back_has_not_happened(db):
+    a_long_history(db)
+    session = db.connect()
+    with nothing_changes(db):
+        session.execute("BEGIN")
+        assert session.one("SELECT belay.history_prune(now())") == 5
+        assert session.one("SELECT count(*) FROM belay.step") == 1
+        session.execute("ROLLBACK")
+
+
+def test_what_this_transaction_has_run_is_pruned_but_for_what_is_in_force(db):
+    a_long_history(db)
+    session = db.connect()
+    session.execute("BEGIN")
+    session.execute("CALL belay.migrate_redo()")
+    assert session.one("SELECT belay.history_prune('infinity')") == 7
+    session.execute("COMMIT")
+    assert history(db) == [("migration1", "up", "applied")]
+    assert db.one("SELECT count(*) FROM belay.run") == 1
+    assert db.one("SELECT belay.find_contradiction()") is None
+
+
+def test_all_steps_of_what_is_unfinished_stay(db):
+    load(db, {"1_a.sql": "-- belay: transaction off\nCREATE TABLE a ();\nSELECT 1/0"})
+    for _ in range(3):
+        with expect_error("22012"):
+            db.execute("CALL belay.migrate_up()")
+    with nothing_changes(db):
+        assert db.one("SELECT belay.history_prune(now())") == 0
+    db.execute("SELECT belay.migrate_mark('1_a', 'applied')")
+    assert db.one("SELECT belay.history_prune(now())") == 3
+    assert db.one("SELECT belay.find_contradiction()") is None
+
+
+def test_texts_that_nothing_refers_to_any_more_go(db):
+    """A text that ran stays as long as its step; then nobody needs it."""
+    db.execute("SELECT belay.migrate_register('1_a', 'SELECT 1/0')")
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.migrate_register('1_a', 'SELECT 1', replace => true)")
+    db.execute("SELECT belay.migrate_register('2_b', 'SELECT 2/0')")
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.migrate_unregister('2_b')")
+    texts = "SELECT up FROM belay.definition ORDER BY 1"
+    assert db.rows(texts) == [("SELECT 1",), ("SELECT 1/0",), ("SELECT 2/0",)]
+    assert db.one("SELECT belay.history_prune(now())") == 2
+    assert db.rows(texts) == [("SELECT 1",)]
+
+
+@pytest.mark.parametrize("text", ["SELECT belay.history_prune('infinity')", "-- belay: transaction off\nSELECT belay.history_prune('infinity', project => 'other')"])
+def test_no_migration_prunes(db, text):
+    """Not even in the session that holds the lock, whose run is going on."""
+    db.execute("SELECT belay.project_create('other')")
+    db.execute("SELECT belay.migrate_register('1_a', 'SELECT 1', 'SELECT 1')")
+    for call in ("migrate_up()", "migrate_redo()"):
+        db.execute(f"CALL belay.{call}")
+    db.execute("SELECT belay.migrate_register('2_b', %s)", [text])
+    before = history(db)
+    with expect_error("MG012", message=re.compile("cannot prune the history"), hint=re.compile("take the call out")):
+        db.execute("CALL belay.migrate_up()")
+    assert history(db) == [*before, ("2_b", "up", "failed")]
+
+
+def test_a_snapshot_that_is_older_than_a_run_prunes_nothing(db):
+    a_long_history(db)
+    session = db.connect()
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    session.execute("SELECT FROM belay.step")
+    db.execute("CALL belay.migrate_redo()")
+    with nothing_changes(db), expect_error("40001"):
+        session.execute("SELECT belay.history_prune(now())")
+
+
+def test_a_read_only_transaction_prunes_nothing(db):
+    a_long_history(db)
+    with nothing_changes(db), expect_error("25006"):
+        db.connect().execute("BEGIN READ ONLY; SELECT belay.history_prune(now())")
+
+
+def test_a_long_history_is_pruned_in_seconds(db):
+    """Each row is found by an index."""
+    load(db, {f"{n}.sql": "SELECT 1;\n-- migrate:down\nSELECT 1" for n in range(300)})
+    for call in ("migrate_up()", "migrate_redo(steps => 300)", "migrate_redo(steps => 300)"):
+        db.execute(f"CALL belay.{call}")
+    session = db.connect()
+    session.execute("SET statement_timeout = '20 s'")
+    assert session.one("SELECT belay.history_prune(now())") == 1200
+    assert len(history(db)) == 300 and db.one("SELECT belay.find_contradiction()") is None

@@ -16,7 +16,6 @@ from harness.session import Session, describe, expect_error
 from ledger import applied, history, load, nothing_changes, numbered, state
 
 BASELINE = pytest.mark.xfail(reason="there is no migrate_baseline yet")
-PRUNE = pytest.mark.xfail(reason="there is no history_prune yet")
 WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
 
 #: A run of a role without superuser's rights.
@@ -354,6 +353,7 @@ ROUND = {
     "the rules of the project": "SELECT belay.project_alter('default', ordering => 'permissive')",
     "the owner of the project": "SELECT belay.project_alter('default', owner => current_user::text)",
     "whom the project trusts": "SELECT belay.project_alter('default', trusted => ARRAY[current_user::text])",
+    "a shorter history": "SELECT belay.history_prune('infinity')",
     "a mark": "SELECT belay.migrate_mark('migration3', 'applied')",
     "a looser order": "CALL belay.migrate_up(ordering => 'permissive', reason => 'because')",
     "texts": "SELECT up FROM belay.definition",
@@ -794,6 +794,54 @@ def test_an_ordinary_role_cannot_install_the_extension(empty_db):
         empty_db.connect(user=role).execute("CREATE EXTENSION pg_belay")
 
 
+@pytest.mark.parametrize("path", ["trap, pg_catalog, public", "trap, public, pg_catalog, pg_temp"])
+@pytest.mark.parametrize("types", ["", TYPES])
+def test_a_hostile_schema_first_in_the_path_is_not_reached_by_an_owner(db, path, types):
+    """What a deployer does not call: marks, pruning, refusing what is privileged."""
+    role = role_with(db, "owner")
+    db.execute(TRAP + types)
+    db.execute("SELECT belay.migrate_register('0_z', 'SELECT 0')")
+    db.execute("SELECT belay.project_alter('default', owner => %s)", [role])
+    session = db.connect(user=role)
+    session.execute(f"SET search_path = {path}")
+    register(session, "1_a", "-- belay: privileged\nSELECT 1", "SELECT 1")
+    session.execute("CALL belay.migrate_up(steps => 1)")
+    with expect_error("42501", message=re.compile("^1 of 1 steps is privileged")):
+        session.execute("CALL belay.migrate_up(on_privileged => 'refuse')")
+    session.execute(UP)
+    session.execute("SELECT belay.migrate_mark('1_a', 'pending')")
+    session.execute("SELECT belay.migrate_mark('1_a', 'applied')")
+    assert session.one("SELECT belay.history_prune('infinity')") == 2
+    assert session.rows("SHOW search_path") == [(path,)]
+
+
+def test_a_project_is_pruned_by_its_owner_also_after_set_role_and_by_nobody_else(db):
+    owner, other = role_with(db, "owner"), role_with(db, "owner", "other")
+    db.execute("SELECT belay.migrate_register('1_a', 'SELECT 1')")
+    db.execute(UP)
+    db.execute("SELECT belay.project_alter('default', owner => %s)", [owner])
+    stranger, member = db.role("stranger"), db.role("member")
+    db.execute(f"GRANT {owner} TO {member}; GRANT {other} TO {owner}")
+    prune = "SELECT belay.history_prune('infinity')"
+    with nothing_changes(db), expect_error("42501", message="permission denied for function history_prune"):
+        db.connect(user=stranger).execute(prune)
+    with nothing_changes(db), expect_error("42501", message=re.compile("only the owner"), hint=re.compile(f"^SET ROLE {owner}")):
+        db.connect(user=other).execute(prune)
+    session = db.connect(user=owner)
+    session.execute(f"SET ROLE {other}")
+    with nothing_changes(db), expect_error("42501", message=re.compile("only the owner")):
+        session.execute(prune)
+    superuser = db.connect()
+    superuser.execute(f"SET ROLE {other}")
+    with nothing_changes(db), expect_error("42501", message=re.compile("only the owner")):
+        superuser.execute(prune)
+    session = db.connect(user=member)
+    assert session.one(prune) == 0
+    session.execute(f"SET ROLE {owner}")
+    assert session.one(prune) == 0
+    assert session.rows("SELECT current_user::text, session_user::text") == [(owner, member)]
+
+
 # ── texts of others ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 SECRET = "hunter2"
@@ -826,6 +874,26 @@ def test_no_routine_tells_a_deployer_the_text_of_a_project_that_it_does_not_run(
     assert f"SELECT '{SECRET}'" not in str(told)
 
 
+def test_refusing_what_is_privileged_tells_its_text_only_to_who_may_read_it(db):
+    role, reader = deployer(db), deployer_who_reads(db)
+    register(db.session, "1_a", f"-- belay: privileged\nSELECT '{SECRET}'", "SELECT 1")
+    register(db.connect(user=role), "2_b", "-- belay: privileged\nSELECT 'mine'")
+    db.execute("SELECT belay.project_alter('default', trusted => %s)", [[role]])
+    refuse = "CALL belay.migrate_up(on_privileged => 'refuse')"
+    with nothing_changes(db), expect_error("42501", message=re.compile("^2 of 2"), detail=re.compile("1_a, up: its SQL is told to who may read belay.definition")) as error:
+        db.connect(user=role).execute(refuse)
+    assert SECRET not in describe(error.error) and "SELECT 'mine'" in error.detail
+    for session in (db.connect(user=reader), db.connect()):
+        with nothing_changes(db), expect_error("42501", detail=re.compile(SECRET)):
+            session.execute(refuse)
+
+
+def deployer_who_reads(db: Database) -> str:
+    role = role_with(db, "deployer", "both")
+    db.execute("SELECT belay.grant_role(%s, 'reader')", [role])
+    return role
+
+
 # ── verbs that are to come ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -837,7 +905,6 @@ def test_a_deployer_may_not_say_that_everything_is_applied(db):
         session.execute("CALL belay.migrate_baseline('1_a')")
 
 
-@PRUNE
 def test_a_deployer_may_not_prune_the_history(db):
     session = db.connect(user=deployer(db))
     register(session, "1_a", "SELECT 1")

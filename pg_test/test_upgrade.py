@@ -15,6 +15,7 @@ import pytest
 
 from harness.catalog import EXTENSION, fingerprint
 from harness.server import TREE
+from harness.session import expect_error
 
 HISTORIES = TREE / "pg_test" / "upgrade"
 
@@ -121,3 +122,91 @@ def test_an_updated_extension_equals_a_fresh_one_and_keeps_its_history(version, 
     assert {name: after.get(name) for name in before} == before
     done = old.psql(STILL_WORKS)
     assert done.returncode == 0, done.stderr
+
+
+#: The verbs as 0.1.0 has them: their arguments end before those of today's.
+OLD_CALLS = [
+    "CALL belay.migrate_up()",
+    "CALL belay.migrate_up('a', 1, 'pre', '1.0.0', 'strict', 'per_run', 'wait', '1 s', 'reason', '{a}', 'default')",
+    "CALL belay.migrate_up(project => NULL)",
+    "CALL belay.migrate_down()",
+    "CALL belay.migrate_down(2, project => 'nope')",
+    "CALL belay.migrate_to('')",
+    "CALL belay.migrate_to('@none', 'strict', 'per_run', 'wait', '1 s', 'reason', '{a}', 'default')",
+    "CALL belay.migrate_redo(0)",
+    "DO $$ BEGIN CALL belay.migrate_up(); END $$",
+    "BEGIN; CALL belay.migrate_redo()",
+]
+
+
+@pytest.mark.parametrize("call", OLD_CALLS)
+def test_until_the_update_the_verbs_of_an_earlier_version_say_what_to_do(empty_db, call):
+    """Whatever the arguments: none of them is read, since the library's are others."""
+    install(empty_db, "0.1.0")
+    with expect_error("MG014", message=re.compile("its SQL objects are 0.1.0"), hint=re.compile("ALTER EXTENSION pg_belay UPDATE")):
+        empty_db.connect().execute(call)
+
+
+def grants(db) -> list[tuple]:
+    return db.rows("""
+        SELECT p.proname::text, a.grantor::regrole::text, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, a.is_grantable
+        FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'belay'::regnamespace ORDER BY 1, 2, 3
+    """)
+
+
+def test_the_update_keeps_who_may_call_what(empty_db):
+    db = empty_db
+    install(db, "0.1.0")
+    deployer, second, third = db.role("deployer"), db.role('sec"ond'), db.role("third")
+    db.execute("SELECT belay.grant_role(%s, 'deployer')", [deployer])
+    quoted = '"' + second.replace('"', '""') + '"'
+    db.execute(f"GRANT EXECUTE ON PROCEDURE belay.migrate_up TO {quoted} WITH GRANT OPTION; GRANT EXECUTE ON PROCEDURE belay.migrate_redo TO PUBLIC")
+    db.execute(f"SET ROLE {quoted}; GRANT EXECUTE ON PROCEDURE belay.migrate_up TO {third}; RESET ROLE")
+    before = grants(db)
+    old = {name for (name,) in db.rows("SELECT proname::text FROM pg_proc WHERE pronamespace = 'belay'::regnamespace")}
+    db.execute(f"ALTER EXTENSION {EXTENSION} UPDATE")
+
+    assert [grant for grant in grants(db) if grant[0] in old] == before
+    db.connect(user=deployer).execute("CALL belay.migrate_up(on_privileged => 'refuse')")
+    db.connect(user=third).execute("CALL belay.migrate_up()")
+    with expect_error("42501"):
+        db.connect(user=third).execute("CALL belay.migrate_down()")
+    # They are somebody's grants, not the extension's: dumped, and in the way of DROP ROLE until they are revoked.
+    dumped = db.dump("--schema-only")
+    for routine in ("migrate_up", "migrate_down", "migrate_to", "migrate_redo"):
+        assert re.search(rf"^GRANT ALL ON PROCEDURE belay\.{routine}\(.*on_privileged.*\) TO {deployer};$", dumped, re.MULTILINE), routine
+    with expect_error("2BP01", detail=re.compile("migrate_up")):
+        db.execute(f"DROP ROLE {deployer}")
+    db.execute(f"DROP OWNED BY {deployer}")
+    assert deployer not in {grantee for _, _, grantee, _ in grants(db)}
+
+
+def test_another_superuser_updates_and_owns_no_verb(empty_db):
+    db = empty_db
+    install(db, "0.1.0")
+    other = db.role("other", "SUPERUSER LOGIN")
+    db.connect(user=other).execute(f"ALTER EXTENSION {EXTENSION} UPDATE")
+    owners = "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE pronamespace = 'belay'::regnamespace AND prokind = 'p'"
+    assert db.rows(owners) == [("postgres",)]
+
+
+def test_what_an_earlier_version_registered_is_looked_at_when_privileged_migrations_are_refused(empty_db):
+    """It did not look for them; the same text registered again is no other definition."""
+    db = empty_db
+    # As the update leaves the row that 0.1.0 wrote.
+    db.execute(f"CREATE EXTENSION {EXTENSION}")
+    comment = "COMMENT ON EXTENSION plpgsql IS 'x'"
+    db.execute("SELECT belay.migrate_register('1_a', %s, %s)", [comment, comment])
+    db.execute("SELECT belay.migrate_register('2_b', 'SELECT 2', 'SELECT 2')")
+    db.execute("UPDATE belay.migration SET privileged = false, up_privileged = NULL, down_privileged = NULL")
+    db.execute("SELECT belay.migrate_register('1_a', %s, %s)", [comment, comment])
+    db.execute("SELECT belay.migrate_load_files(%s)", [f'{{"2_b.sql": "SELECT 2\\n-- migrate:down\\nSELECT 2", "1_a.sql": "{comment}\\n-- migrate:down\\n{comment}"}}'])
+    with expect_error("42501", message=re.compile("^1 of 2"), detail=re.compile(comment)):
+        db.execute("CALL belay.migrate_up(on_privileged => 'refuse')")
+    db.execute("CALL belay.migrate_up()")
+    db.execute("CALL belay.migrate_down(on_privileged => 'refuse')")
+    with expect_error("42501", message=re.compile("^1 of 1"), detail=re.compile("1_a, down")):
+        db.execute("CALL belay.migrate_down(on_privileged => 'refuse')")
+    db.execute("CALL belay.migrate_down()")
+    with expect_error("MG003"):
+        db.execute("SELECT belay.migrate_register('1_a', %s, %s)", [f"-- belay: privileged off\n{comment}", comment])

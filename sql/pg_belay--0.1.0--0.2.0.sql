@@ -8,7 +8,171 @@ ALTER TABLE belay.migration
     ADD CONSTRAINT migration_lock_retries_check CHECK (up_lock_retries >= 0 AND down_lock_retries >= 0);
 COMMENT ON COLUMN belay.migration.up_lock_retries IS 'Directive lock-retries of up, attempts after the first; NULL: belay.lock_retries.';
 COMMENT ON COLUMN belay.migration.down_lock_retries IS 'Directive lock-retries of down, attempts after the first; NULL: belay.lock_retries.';
+
+-- ---------------------------------------------------------------------------
+-- Privileged migrations
+-- ---------------------------------------------------------------------------
+ALTER TABLE belay.migration
+    ADD COLUMN privileged boolean NOT NULL DEFAULT false,
+    ADD COLUMN up_privileged boolean,
+    ADD COLUMN down_privileged boolean,
+    ADD COLUMN privileged_said boolean NOT NULL DEFAULT false,
+    ADD CONSTRAINT migration_privileged_check CHECK (privileged = coalesce(up_privileged OR down_privileged, false));
+COMMENT ON COLUMN belay.migration.privileged IS 'True when up or down takes rights that a deploying role may lack. False for what 0.1.0 registered: on_privileged => ''refuse'' looks at such a text when it is to run.';
+COMMENT ON COLUMN belay.migration.up_privileged IS 'Whether up does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.down_privileged IS 'Whether down does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.privileged_said IS 'True when a directive of up or down says whether it is privileged.';
 COMMENT ON FUNCTION belay.migrate_register IS
 'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
-Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3.
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged.
 Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
+
+-- The verbs gain an argument, and a routine cannot: new ones take the names of the old, which go.
+ALTER PROCEDURE belay.migrate_up RENAME TO migrate_up_of_0_1_0;
+ALTER PROCEDURE belay.migrate_down RENAME TO migrate_down_of_0_1_0;
+ALTER PROCEDURE belay.migrate_to RENAME TO migrate_to_of_0_1_0;
+ALTER PROCEDURE belay.migrate_redo RENAME TO migrate_redo_of_0_1_0;
+
+CREATE PROCEDURE belay.migrate_up(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
+COMMENT ON PROCEDURE belay.migrate_up IS
+'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
+transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
+A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
+Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
+
+CREATE PROCEDURE belay.migrate_down(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
+COMMENT ON PROCEDURE belay.migrate_down IS
+'Reverts the most recently applied migrations, newest first; never more than asked.
+Errors: MG004 without a down or where the project does not allow it, MG005 required by another, MG006 would split an indivisible pair; see migrate_up.';
+
+CREATE PROCEDURE belay.migrate_to(
+    target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
+COMMENT ON PROCEDURE belay.migrate_to IS
+'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
+
+CREATE PROCEDURE belay.migrate_redo(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
+COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
+REVOKE ALL ON PROCEDURE belay.migrate_up, belay.migrate_down, belay.migrate_to, belay.migrate_redo FROM PUBLIC;
+
+-- Another superuser than the extension's owner may be updating it.
+DO $$
+DECLARE
+    old record;
+BEGIN
+    FOR old IN
+        SELECT pg_catalog.replace(p.proname::text, '_of_0_1_0', '') AS name, p.proowner AS owner FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'belay'::pg_catalog.regnamespace AND p.proname::text LIKE '%\_of\_0\_1\_0'
+    LOOP
+        EXECUTE pg_catalog.format('ALTER PROCEDURE belay.%I OWNER TO %I', old.name, pg_catalog.pg_get_userbyid(old.owner));
+    END LOOP;
+END $$;
+-- Who was granted the old ones may call the new ones. Not by GRANT: within a script that counts as
+-- what the extension itself grants (pg_init_privs), and pg_dump would leave it out.
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT d.dbid, d.classid, new.oid, d.objsubid, d.refclassid, d.refobjid, d.deptype
+  FROM pg_catalog.pg_proc new
+  JOIN pg_catalog.pg_proc old ON old.pronamespace = new.pronamespace AND old.proname::text = new.proname || '_of_0_1_0'
+  JOIN pg_catalog.pg_shdepend d ON d.objid = old.oid AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'a'
+   AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
+ WHERE new.pronamespace = 'belay'::pg_catalog.regnamespace;
+UPDATE pg_catalog.pg_proc new SET proacl = old.proacl
+  FROM pg_catalog.pg_proc old
+ WHERE new.pronamespace = 'belay'::pg_catalog.regnamespace
+   AND old.pronamespace = new.pronamespace AND old.proname::text = new.proname || '_of_0_1_0';
+
+DROP PROCEDURE belay.migrate_up_of_0_1_0;
+DROP PROCEDURE belay.migrate_down_of_0_1_0;
+DROP PROCEDURE belay.migrate_to_of_0_1_0;
+DROP PROCEDURE belay.migrate_redo_of_0_1_0;
+
+-- ---------------------------------------------------------------------------
+-- History that is made shorter
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.history_prune(before timestamptz, project text DEFAULT 'default')
+RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'history_prune_wrapper';
+COMMENT ON FUNCTION belay.history_prune IS
+'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
+The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
+REVOKE ALL ON FUNCTION belay.history_prune FROM PUBLIC;
+COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes; belay.history_prune removes old ones.';
+
+-- ---------------------------------------------------------------------------
+-- Roles
+-- ---------------------------------------------------------------------------
+CREATE OR REPLACE FUNCTION belay.grant_role(role text, rights text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Looks, and waits until others have migrated.
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_history,
+                                 last_run, migrate_checksum}';
+    -- Registers and runs; what the migrations do, the role must be allowed to do.
+    deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
+                                   migrate_up, migrate_down, migrate_to, migrate_redo}';
+    -- Makes the rules, and says what the ledger shall believe.
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, history_prune}';
+    wanted text[];
+    routine regprocedure;
+    owner oid;
+BEGIN
+    IF grant_role.role IS NULL OR grant_role.rights IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = CASE WHEN grant_role.role IS NULL THEN 'role must not be null' ELSE 'rights must not be null' END,
+            HINT = 'SELECT belay.grant_role(''app_deployer'', ''deployer'')';
+    END IF;
+    wanted := CASE grant_role.rights
+        WHEN 'reader' THEN reading
+        WHEN 'deployer' THEN reading || deploying
+        WHEN 'owner' THEN reading || deploying || owning
+        END;
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = format('rights => ''%s'' is not known', grant_role.rights),
+            HINT = 'use ''reader'', ''deployer'' or ''owner''';
+    END IF;
+    -- Also keeps PUBLIC out: GRANT would take it for everybody, whatever its quotes.
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_role.role) THEN
+        RAISE EXCEPTION USING ERRCODE = '42704',
+            MESSAGE = format('role "%s" does not exist', grant_role.role),
+            HINT = format('CREATE ROLE %I', grant_role.role);
+    END IF;
+    -- GRANT only warns a role that may not grant.
+    SELECT e.extowner INTO owner FROM pg_extension e WHERE e.extname = 'pg_belay';
+    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = '42501',
+            MESSAGE = 'only the owner of extension pg_belay may grant its roles',
+            HINT = format('SET ROLE %I, or ask a superuser', pg_get_userbyid(owner));
+    END IF;
+    FOR routine IN
+        SELECT p.oid FROM pg_proc p
+         WHERE p.pronamespace = 'belay'::regnamespace AND p.proname::text = ANY (wanted)
+         ORDER BY p.oid
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', routine, grant_role.role);
+    END LOOP;
+    -- SQL text, messages and details of every project: for who reads and who owns. Who
+    -- deploys needs neither.
+    IF grant_role.rights <> 'deployer' THEN
+        EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error TO %I', grant_role.role);
+    END IF;
+END $$;
+COMMENT ON FUNCTION belay.grant_role IS
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, marks, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';

@@ -95,6 +95,10 @@ CREATE TABLE belay.migration (
     registered_by   name NOT NULL,
     up_lock_retries   integer,
     down_lock_retries integer,
+    privileged      boolean NOT NULL DEFAULT false,
+    up_privileged   boolean,
+    down_privileged boolean,
+    privileged_said boolean NOT NULL DEFAULT false,
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
@@ -102,7 +106,8 @@ CREATE TABLE belay.migration (
     CONSTRAINT migration_phase_check CHECK (phase IN ('pre', 'post')),
     CONSTRAINT migration_release_check CHECK ((release IS NULL) = (phase IS NULL)),
     CONSTRAINT migration_lock_timeout_check CHECK (up_lock_timeout >= 0 AND down_lock_timeout >= 0),
-    CONSTRAINT migration_lock_retries_check CHECK (up_lock_retries >= 0 AND down_lock_retries >= 0)
+    CONSTRAINT migration_lock_retries_check CHECK (up_lock_retries >= 0 AND down_lock_retries >= 0),
+    CONSTRAINT migration_privileged_check CHECK (privileged = coalesce(up_privileged OR down_privileged, false))
 );
 CREATE INDEX migration_definition ON belay.migration (definition_id);
 COMMENT ON TABLE belay.migration IS 'Registered migrations. Their SQL text is in belay.definition.';
@@ -120,6 +125,10 @@ COMMENT ON COLUMN belay.migration.down_lock_retries IS 'Directive lock-retries o
 COMMENT ON COLUMN belay.migration.loaded IS 'True when it came by a load; only such migrations are pruned.';
 COMMENT ON COLUMN belay.migration.missing IS 'True when the last load did not hold it: another instance is ahead, or its file has gone.';
 COMMENT ON COLUMN belay.migration.registered_by IS 'Role that registered the definition now in force.';
+COMMENT ON COLUMN belay.migration.privileged IS 'True when up or down takes rights that a deploying role may lack. False for what 0.1.0 registered: on_privileged => ''refuse'' looks at such a text when it is to run.';
+COMMENT ON COLUMN belay.migration.up_privileged IS 'Whether up does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.down_privileged IS 'Whether down does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
+COMMENT ON COLUMN belay.migration.privileged_said IS 'True when a directive of up or down says whether it is privileged.';
 
 CREATE TABLE belay.pending (
     migration_id bigint NOT NULL,
@@ -163,7 +172,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -199,7 +208,7 @@ CREATE TABLE belay.step (
 );
 CREATE INDEX step_migration ON belay.step (migration_id, id);
 CREATE INDEX step_run ON belay.step (run_id);
-COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes.';
+COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.step.name IS 'The migration''s name at the time.';
 COMMENT ON COLUMN belay.step.migration_id IS 'The migration; no foreign key, since history outlives the registry.';
 COMMENT ON COLUMN belay.step.checksum IS 'Checksum of the text that ran.';
@@ -673,17 +682,20 @@ ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 CREATE PROCEDURE belay.migrate_up(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
     ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
 COMMENT ON PROCEDURE belay.migrate_up IS
 'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
 transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
 A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
 Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
 
 CREATE PROCEDURE belay.migrate_down(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_down_wrapper';
 COMMENT ON PROCEDURE belay.migrate_down IS
 'Reverts the most recently applied migrations, newest first; never more than asked.
@@ -691,14 +703,16 @@ Errors: MG004 without a down or where the project does not allow it, MG005 requi
 
 CREATE PROCEDURE belay.migrate_to(
     target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
 COMMENT ON PROCEDURE belay.migrate_to IS
 'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
 
 CREATE PROCEDURE belay.migrate_redo(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
-    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL, project text DEFAULT 'default')
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
 COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
 
@@ -725,7 +739,7 @@ CREATE FUNCTION belay.migrate_register(
 RETURNS belay.migration LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_register_wrapper';
 COMMENT ON FUNCTION belay.migrate_register IS
 'Registers one migration. The same checksum again changes nothing; a pending definition that differs needs replace => true; an applied one is immutable (MG003).
-Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3.
+Directives are comments at the head of the text: -- belay: transaction off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged.
 Errors: MG008 name, MG009 text, MG010 statement that migrations may not hold, 42601 syntax.';
 
 CREATE FUNCTION belay.migrate_load(
@@ -760,6 +774,12 @@ RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_mark_wrapper';
 COMMENT ON FUNCTION belay.migrate_mark IS
 'Tells the ledger what an operator did by hand; nothing of the migration runs. state: applied or pending; with statement, an unfinished non-transactional migration goes on there. Kept in the history with role and reason.
 Errors: MG001 breaks the ordering, MG004 the project does not allow reverting, MG011 unknown, 55P03 a run is going on.';
+
+CREATE FUNCTION belay.history_prune(before timestamptz, project text DEFAULT 'default')
+RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'history_prune_wrapper';
+COMMENT ON FUNCTION belay.history_prune IS
+'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
+The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
 
 -- ---------------------------------------------------------------------------
 -- Looking
@@ -992,7 +1012,7 @@ DECLARE
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo}';
     -- Makes the rules, and says what the ledger shall believe.
-    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark}';
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, history_prune}';
     wanted text[];
     routine regprocedure;
     owner oid;
@@ -1039,12 +1059,12 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, and marks). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, marks, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------
 -- Grants: everybody may look at the tables that hold no SQL text, message or
--- detail; what else a role may do is granted by hand.
+-- detail; what else a role may do is granted by belay.grant_role.
 -- ---------------------------------------------------------------------------
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA belay FROM PUBLIC;
 REVOKE ALL ON ALL PROCEDURES IN SCHEMA belay FROM PUBLIC;

@@ -50,6 +50,8 @@ pub struct Directives {
     pub lock_timeout_ms: Option<u32>,
     /// `lock-retries 3`: attempts after the first.
     pub lock_retries: Option<u32>,
+    /// `privileged [on|off]`: whether the text takes rights that a deploying role may lack.
+    pub privileged: Option<bool>,
 }
 
 /// Reads the directives of a text, and reads the text to its end.

@@ -2,6 +2,7 @@
 //!
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
+mod history;
 mod load;
 mod plan;
 mod project;

@@ -11,45 +11,67 @@ use serde_json::{Map, Value, json};
 
 use super::{count, required, word};
 use crate::engine;
-use crate::engine::call::Call;
+use crate::engine::call::{Call, OnPrivileged};
 use crate::error::{Code, Failure, Result, entry};
+use crate::pg::arguments::Arguments;
+use crate::pg::extension;
 use crate::pg::transaction::{self, Mode};
 
 /// What `steps` counts.
 const MIGRATIONS: &str = "a number of migrations";
 
 /// Options that all verbs share, as they were given.
-struct Options<'a> {
-    ordering: Option<&'a str>,
-    transaction: Option<&'a str>,
-    on_contention: Option<&'a str>,
+struct Options {
+    ordering: Option<String>,
+    transaction: Option<String>,
+    on_contention: Option<String>,
     wait: Option<Interval>,
-    reason: Option<&'a str>,
+    reason: Option<String>,
     trust: Option<Vec<Option<String>>>,
-    project: Option<&'a str>,
+    on_privileged: Option<String>,
+    project: Option<String>,
 }
 
-impl Options<'_> {
+impl Options {
+    /// The last arguments of every verb, in this order.
+    fn read(arguments: &mut Arguments) -> Options {
+        Options {
+            ordering: arguments.next(),
+            transaction: arguments.next(),
+            on_contention: arguments.next(),
+            wait: arguments.next(),
+            reason: arguments.next(),
+            trust: arguments.next(),
+            on_privileged: arguments.next(),
+            project: arguments.next(),
+        }
+    }
+
     fn call(self, verb: &'static str, request: Request, given: Value, mode: Mode) -> Result<Call> {
+        let (transaction, on_contention) = (self.transaction, self.on_contention);
+        let (transaction, on_contention) = (transaction.as_deref(), on_contention.as_deref());
+        let on_privileged = self.on_privileged.as_deref();
         Ok(Call {
             verb,
             request,
-            ordering: word(self.ordering, "ordering", "'strict' or 'permissive'")?,
-            transaction: word(
-                self.transaction,
-                "transaction",
-                "'per_migration' or 'per_run'",
+            ordering: word(
+                self.ordering.as_deref(),
+                "ordering",
+                "'strict' or 'permissive'",
             )?,
-            on_contention: word(self.on_contention, "on_contention", "'wait' or 'fail'")?,
+            transaction: word(transaction, "transaction", "'per_migration' or 'per_run'")?,
+            on_contention: word(on_contention, "on_contention", "'wait' or 'fail'")?,
             wait: self.wait.map(duration).transpose()?,
-            reason: self.reason.map(str::to_owned),
+            reason: self.reason,
             trust: self
                 .trust
                 .unwrap_or_default()
                 .into_iter()
                 .flatten()
                 .collect(),
-            project: required(self.project, "project")?.to_owned(),
+            on_privileged: word(on_privileged, "on_privileged", "'apply' or 'refuse'")?
+                .unwrap_or(OnPrivileged::Apply),
+            project: required(self.project, "project")?,
             mode,
             arguments: given,
         })
@@ -127,36 +149,18 @@ pub fn to_request(target: Option<&str>) -> Result<Request> {
 
 /// A verb: its own arguments, then those that all verbs share.
 ///
-/// Written once, since the function's arguments must be the SQL procedure's, one by one.
+/// Written once, since they are read one by one in the order of the SQL procedure's. The symbols
+/// are those of 0.1.0, whose procedures have fewer arguments: until the extension is updated they
+/// end with the version's hint, before an argument is read.
 macro_rules! verb {
     ($verb:literal = $function:ident($($argument:ident: $type:ty),+) => $request:expr) => {
         #[pg_extern(sql = false)]
-        #[allow(
-            clippy::too_many_arguments,
-            reason = "they are the procedure's arguments"
-        )]
-        fn $function(
-            $($argument: $type,)+
-            ordering: Option<&str>,
-            transaction: Option<&str>,
-            on_contention: Option<&str>,
-            wait: Option<Interval>,
-            reason: Option<&str>,
-            trust: Option<Vec<Option<String>>>,
-            project: Option<&str>,
-            fcinfo: pg_sys::FunctionCallInfo,
-        ) {
+        fn $function(fcinfo: pg_sys::FunctionCallInfo) {
             entry(|| {
+                let mut arguments = Arguments::of(fcinfo, &extension::installed()?);
+                $(let $argument: Option<$type> = arguments.next();)+
+                let options = Options::read(&mut arguments);
                 let given = given(&[$((stringify!($argument), json!($argument))),+]);
-                let options = Options {
-                    ordering,
-                    transaction,
-                    on_contention,
-                    wait,
-                    reason,
-                    trust,
-                    project,
-                };
                 let mode = transaction::mode_of(fcinfo);
                 engine::run(&options.call($verb, $request?, given, mode)?)
             });
@@ -164,12 +168,8 @@ macro_rules! verb {
     };
 }
 
-verb!("up" = migrate_up(
-    target: Option<&str>,
-    steps: Option<i32>,
-    phase: Option<&str>,
-    release: Option<&str>
-) => up_request(target, steps, phase, release));
-verb!("down" = migrate_down(steps: Option<i32>) => down_request(steps));
-verb!("to" = migrate_to(target: Option<&str>) => to_request(target));
-verb!("redo" = migrate_redo(steps: Option<i32>) => redo_request(steps));
+verb!("up" = migrate_up(target: String, steps: i32, phase: String, release: String) =>
+    up_request(target.as_deref(), steps, phase.as_deref(), release.as_deref()));
+verb!("down" = migrate_down(steps: i32) => down_request(steps));
+verb!("to" = migrate_to(target: String) => to_request(target.as_deref()));
+verb!("redo" = migrate_redo(steps: i32) => redo_request(steps));

@@ -49,6 +49,27 @@ impl std::str::FromStr for OnContention {
     }
 }
 
+/// What to do with migrations that take rights which a deploying role may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPrivileged {
+    /// Run them like any other.
+    Apply,
+    /// Run nothing if one of them is in the plan.
+    Refuse,
+}
+
+impl std::str::FromStr for OnPrivileged {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "apply" => Ok(OnPrivileged::Apply),
+            "refuse" => Ok(OnPrivileged::Refuse),
+            _ => Err(()),
+        }
+    }
+}
+
 /// One call of `migrate_up`, `migrate_down`, `migrate_to` or `migrate_redo`.
 #[derive(Debug)]
 pub struct Call {
@@ -68,6 +89,8 @@ pub struct Call {
     pub reason: Option<String>,
     /// Registrants whose migrations this caller runs with its own rights.
     pub trust: Vec<String>,
+    /// Whether privileged migrations run.
+    pub on_privileged: OnPrivileged,
     /// The project's name.
     pub project: String,
     /// How Belay was called.

@@ -1,5 +1,6 @@
 //! Runs a plan: transactions, statements, locks, resume. Knows nothing of SQL signatures.
 
+mod active;
 pub mod call;
 mod contention;
 mod leftovers;
@@ -8,6 +9,8 @@ mod per_migration;
 mod per_run;
 pub mod place;
 pub mod planning;
+mod privileged;
+pub mod prune;
 mod retry;
 mod run;
 mod statements;

@@ -1,15 +1,15 @@
 //! One call of a verb, from the lock to the last notice.
 
-use std::cell::Cell;
 use std::time::Instant;
 
 use belay_core::plan::{Direction, PlannedStep, Request};
 
+use super::active::Active;
 use super::call::{Call, Transaction};
 use super::contention::Taken;
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
-use super::{contention, per_migration, per_run, place};
+use super::{contention, per_migration, per_run, place, privileged};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -17,32 +17,6 @@ use crate::ledger::run::NewRun;
 use crate::pg::extension::MemberGuard;
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, client, error, lock, timeout};
-
-thread_local! {
-    static ACTIVE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A run is active in this session while this value lives.
-struct Active;
-
-impl Active {
-    fn enter() -> Result<Active> {
-        if ACTIVE.replace(true) {
-            return Err(Failure::new(
-                Code::Nested,
-                "a migration cannot run migrations: a run is active in this session",
-                "take the call out of the migration; use \"-- belay: requires NAME\" to order migrations",
-            ));
-        }
-        Ok(Active)
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        ACTIVE.set(false);
-    }
-}
 
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
@@ -193,6 +167,7 @@ fn under_lock(
     }
     planning::refuse_obstacles(&planned.plan, project)?;
     planning::refuse_trojans(&planned, project, &call.trust)?;
+    privileged::refuse(ledger, &planned, project, call)?;
     let transaction = call.transaction.unwrap_or(Transaction::PerMigration);
     planning::refuse_alone(&planned, call, transaction)?;
     let id = ledger.begin_run(

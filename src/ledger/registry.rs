@@ -59,6 +59,29 @@ pub struct Attributes {
     pub up_lock_retries: Option<i32>,
     /// Of down, attempts after the first; `None` = belay.lock_retries.
     pub down_lock_retries: Option<i32>,
+    /// Whether up takes rights that a deploying role may lack; `None` = 0.1.0 registered it and did not look.
+    pub up_privileged: Option<bool>,
+    /// The same of down; false without one.
+    pub down_privileged: Option<bool>,
+    /// Whether a directive says so, in up or down, rather than the statements.
+    pub privileged_said: bool,
+}
+
+impl Attributes {
+    /// Whether up or down is known to be privileged.
+    pub fn is_privileged(&self) -> bool {
+        self.up_privileged == Some(true) || self.down_privileged == Some(true)
+    }
+
+    /// Whether `new`, of the same texts, says the same; what 0.1.0 did not look for is no difference.
+    pub fn agree_with(&self, new: &Attributes) -> bool {
+        let known = Attributes {
+            up_privileged: self.up_privileged.or(new.up_privileged),
+            down_privileged: self.down_privileged.or(new.down_privileged),
+            ..self.clone()
+        };
+        known == *new
+    }
 }
 
 /// A definition to be stored.
@@ -157,7 +180,8 @@ macro_rules! registered_of_project {
         "SELECT m.id, m.name, m.sort_key, m.checksum, a.position IS NOT NULL, m.loaded, m.missing,
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout,
-                    m.up_lock_retries, m.down_lock_retries
+                    m.up_lock_retries, m.down_lock_retries,
+                    m.up_privileged, m.down_privileged, m.privileged_said
                FROM belay.migration m
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
@@ -272,6 +296,9 @@ fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
             down_lock_timeout: row.get(15)?,
             up_lock_retries: row.get(16)?,
             down_lock_retries: row.get(17)?,
+            up_privileged: row.get(18)?,
+            down_privileged: row.get(19)?,
+            privileged_said: row.require(20)?,
         },
     })
 }

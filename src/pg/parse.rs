@@ -7,6 +7,7 @@
 mod control;
 mod kind;
 mod list;
+mod privileged;
 mod refused;
 mod target;
 
@@ -29,6 +30,8 @@ pub struct Statement {
     pub start: usize,
     /// Byte after its end.
     pub end: usize,
+    /// Whether it takes rights that a deploying role may lack.
+    pub privileged: bool,
     pub(super) raw: *mut pg_sys::RawStmt,
 }
 
@@ -61,6 +64,11 @@ impl Script {
         self.statements
             .iter()
             .any(|s| matches!(s.kind, Kind::Alone(_)))
+    }
+
+    /// Whether a statement takes rights that a deploying role may lack.
+    pub fn is_privileged(&self) -> bool {
+        self.statements.iter().any(|s| s.privileged)
     }
 
     /// The line of the text, from 1, at which a byte stands.
@@ -102,13 +110,20 @@ pub fn parse(text: &str) -> Result<Script> {
     };
     for &raw in kept {
         // SAFETY: as above.
-        let ((start, end), kind) =
-            unsafe { (extent(raw, &script.text), kind::kind_of((*raw).stmt)) };
+        let ((start, end), kind, privileged) = unsafe {
+            let node = (*raw).stmt;
+            (
+                extent(raw, &script.text),
+                kind::kind_of(node),
+                privileged::is_privileged(node),
+            )
+        };
         let kind = kind.map_err(|refused| refused.failure(&script, start, end))?;
         script.statements.push(Statement {
             kind,
             start,
             end,
+            privileged,
             raw,
         });
     }

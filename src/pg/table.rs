@@ -183,6 +183,22 @@ impl Table {
 
     /// Deletes the row with this key, if there is one; its triggers do not run.
     pub fn delete(&self, index: &CStr, column: &CStr, key: i64) -> Result<()> {
+        self.delete_all(index, column, &[key])
+    }
+
+    /// Deletes the rows with these keys, as far as they are there; no trigger runs, neither of rows
+    /// nor of the statement.
+    pub fn delete_all(&self, index: &CStr, column: &CStr, keys: &[i64]) -> Result<()> {
+        for key in keys {
+            pgrx::check_for_interrupts!();
+            self.delete_one(index, column, *key)?;
+        }
+        // SAFETY: a transaction is open; what follows sees what was deleted.
+        unsafe { pg_sys::CommandCounterIncrement() };
+        Ok(())
+    }
+
+    fn delete_one(&self, index: &CStr, column: &CStr, key: i64) -> Result<()> {
         if let Some(mut place) = self.get(index, column, key, |row| row.place)? {
             // SAFETY: the place of a row that was visible just now; somebody else's deleting
             // it at the same time is an error.
@@ -192,7 +208,6 @@ impl Table {
                     &mut place,
                     pg_sys::GetTransactionSnapshot(),
                 );
-                pg_sys::CommandCounterIncrement();
             }
         }
         Ok(())

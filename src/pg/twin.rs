@@ -21,6 +21,7 @@ pub fn make(script: &Script, statement: &Statement, table: &str) -> Result<()> {
         kind: Kind::Ordinary,
         start: statement.start,
         end: statement.end,
+        privileged: false,
         raw: renamed(statement.raw),
     };
     cancel::allow(|| {

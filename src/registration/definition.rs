@@ -77,11 +77,18 @@ pub fn checked(
         line: down_line,
         direction: "down",
     };
-    let up_transaction =
-        up.runs_in_transaction(&definition.up, definition.directives.transaction)?;
-    let down_transaction = match &definition.down {
-        Some(text) => down.runs_in_transaction(text, definition.down_transaction)?,
-        None => true,
+    let said = &definition.directives;
+    let up = up.looked_at(&definition.up, said.transaction, said.privileged)?;
+    let down = match &definition.down {
+        Some(text) => down.looked_at(
+            text,
+            definition.down_transaction,
+            definition.down_privileged,
+        )?,
+        None => Looked {
+            transaction: true,
+            privileged: false,
+        },
     };
     Ok(NewMigration {
         name: definition.name.clone(),
@@ -95,22 +102,23 @@ pub fn checked(
         down: definition.down.clone(),
         up_origin: (definition.up_path.clone(), up_line),
         down_origin: (definition.down_path.clone(), down_line),
-        attributes: attributes(definition, up_transaction, down_transaction),
+        attributes: attributes(definition, &up, &down),
     })
 }
 
-fn attributes(definition: &Definition, up_transaction: bool, down_transaction: bool) -> Attributes {
+fn attributes(definition: &Definition, up: &Looked, down: &Looked) -> Attributes {
     let Directives {
         requires,
         pairs_with,
         lock_timeout_ms,
         lock_retries,
+        privileged,
         ..
     } = definition.directives.clone();
     let integer = |number: Option<u32>| number.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
     Attributes {
-        up_transaction,
-        down_transaction,
+        up_transaction: up.transaction,
+        down_transaction: down.transaction,
         requires,
         indivisible: pairs_with.as_ref().is_some_and(|pair| pair.indivisible),
         pairs_with: pairs_with.map(|pair| pair.name),
@@ -118,11 +126,22 @@ fn attributes(definition: &Definition, up_transaction: bool, down_transaction: b
         down_lock_timeout: integer(definition.down_lock_timeout_ms),
         up_lock_retries: integer(lock_retries),
         down_lock_retries: integer(definition.down_lock_retries),
+        up_privileged: Some(up.privileged),
+        down_privileged: Some(down.privileged),
+        privileged_said: privileged.is_some() || definition.down_privileged.is_some(),
     }
 }
 
 fn line(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// What was found in a text, or said at its head.
+struct Looked {
+    /// Whether it runs in a transaction.
+    transaction: bool,
+    /// Whether it takes rights that a deploying role may lack.
+    privileged: bool,
 }
 
 /// Where a text came from.
@@ -134,23 +153,31 @@ struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Parses the text; whether it runs in a transaction, as directed or as its statements need.
-    fn runs_in_transaction(&self, text: &str, directed: Option<bool>) -> Result<bool> {
+    /// Parses the text: whether it runs in a transaction, and is privileged, as directed or as
+    /// its statements need.
+    fn looked_at(
+        &self,
+        text: &str,
+        transaction: Option<bool>,
+        privileged: Option<bool>,
+    ) -> Result<Looked> {
         let sql = blank_restrict_lines(text);
-        let alone = error::catch(|| {
+        let (alone, found) = error::catch(|| {
             let _memory = portal::Memory::enter();
             let script = parse::parse(&sql)?;
             if script.statements.is_empty() {
                 return Err(self.empty());
             }
-            Ok(script.needs_no_transaction())
+            Ok((script.needs_no_transaction(), script.is_privileged()))
         })
         .map_err(|failure| self.placed(failure, &sql))?;
-        match (directed, alone) {
-            (Some(true), true) => Err(self.contradicted()),
-            (Some(directed), _) => Ok(directed),
-            (None, alone) => Ok(!alone),
+        if transaction == Some(true) && alone {
+            return Err(self.contradicted());
         }
+        Ok(Looked {
+            transaction: transaction.unwrap_or(!alone),
+            privileged: privileged.unwrap_or(found),
+        })
     }
 
     fn empty(&self) -> Failure {

@@ -10,7 +10,7 @@ use belay_core::plan::Request;
 use self::difference::{Difference, compare};
 use super::definition;
 use crate::engine;
-use crate::engine::call::{Call, OnContention};
+use crate::engine::call::{Call, OnContention, OnPrivileged};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -128,6 +128,7 @@ fn revert(load: &Load<'_>, missing: &[String]) -> Result<()> {
         wait: None,
         reason: None,
         trust: Vec::new(),
+        on_privileged: OnPrivileged::Apply,
         project: load.project.name.clone(),
         mode: Mode::Caller,
         arguments: serde_json::json!({ "on_missing": "revert" }),

@@ -31,7 +31,7 @@ pub fn register(
         }
         Some(old)
             if old.checksum == new.checksum
-                && (old.applied || old.attributes == new.attributes) =>
+                && (old.applied || old.attributes.agree_with(&new.attributes)) =>
         {
             Ok(())
         }

@@ -84,7 +84,7 @@ impl DirectiveError {
     pub fn hint(&self) -> String {
         match self {
             DirectiveError::Unknown { .. } => {
-                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3"
+                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged [on|off]"
                     .to_owned()
             }
             DirectiveError::BadValue { expected, .. } => format!("write {expected}"),
@@ -94,7 +94,7 @@ impl DirectiveError {
             }
             DirectiveError::Contradiction { .. } => "keep the one that is meant".to_owned(),
             DirectiveError::NotForDown { .. } => {
-                "move it to the head of the up; a down takes transaction and lock-timeout".to_owned()
+                "move it to the head of the up; a down takes transaction, lock-timeout, lock-retries and privileged".to_owned()
             }
             DirectiveError::Sql(error) => error.hint(),
         }

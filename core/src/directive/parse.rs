@@ -11,6 +11,7 @@ const REQUIRES: &str = "requires";
 const PAIRS_WITH: &str = "pairs-with";
 const LOCK_TIMEOUT: &str = "lock-timeout";
 const LOCK_RETRIES: &str = "lock-retries";
+const PRIVILEGED: &str = "privileged";
 
 /// The head of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,6 +70,10 @@ impl Head {
             LOCK_RETRIES => {
                 self.directives.lock_retries = Some(value::retries(value).map_err(bad)?);
                 LOCK_RETRIES
+            }
+            PRIVILEGED => {
+                self.directives.privileged = Some(value::privileged(value).map_err(bad)?);
+                PRIVILEGED
             }
             _ => {
                 return Err(DirectiveError::Unknown {

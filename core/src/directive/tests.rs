@@ -7,7 +7,8 @@ fn error(sql: &str) -> DirectiveError {
 #[test]
 fn a_head_with_everything() {
     let sql = "\u{feff}-- A comment.\r\n\r\n/* another */\n-- belay: transaction off\n--belay:requires 1_a, \"b, c\"\n\
-               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\n-- belay: lock-retries 3\nSELECT 1;";
+               ---- Belay : pairs-with \"2 \"\"x\"\"\" indivisible\n-- belay: lock-timeout 2s\n-- belay: lock-retries 3\n\
+               -- belay: privileged\nSELECT 1;";
     assert_eq!(
         directives(sql).unwrap(),
         Directives {
@@ -19,6 +20,7 @@ fn a_head_with_everything() {
             }),
             lock_timeout_ms: Some(2000),
             lock_retries: Some(3),
+            privileged: Some(true),
         }
     );
 }
@@ -79,6 +81,14 @@ fn retries_are_a_plain_number() {
 }
 
 #[test]
+fn privileged_is_on_without_a_value() {
+    for (value, expected) in [("", true), (" on", true), (" off", false)] {
+        let sql = format!("-- belay: privileged{value}\nSELECT 1");
+        assert_eq!(directives(&sql).unwrap().privileged, Some(expected));
+    }
+}
+
+#[test]
 fn bad_values_are_refused_with_the_line() {
     for directive in [
         "transaction",
@@ -100,6 +110,8 @@ fn bad_values_are_refused_with_the_line() {
         "lock-timeout -1s",
         "lock-timeout 25d",
         "lock-timeout 99999999999999999999s",
+        "privileged yes",
+        "privileged on on",
     ] {
         let error = error(&format!("-- x\n-- belay: {directive}\nSELECT 1"));
         assert!(

@@ -14,6 +14,15 @@ pub(super) fn on_or_off(value: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// Without a value it is on.
+pub(super) fn privileged(value: &str) -> Result<bool, &'static str> {
+    match value {
+        "" | "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("privileged, privileged on or privileged off"),
+    }
+}
+
 /// Names separated by commas; a name that holds a comma or a double quote is double-quoted.
 pub(super) fn names(value: &str) -> Result<Vec<String>, &'static str> {
     const EXPECTED: &str =

@@ -58,6 +58,7 @@ pub(super) fn define(
         down_transaction: None,
         down_lock_timeout_ms: None,
         down_lock_retries: None,
+        down_privileged: None,
     };
     check_own_name(&definition).map_err(in_up)?;
     definition.directives.transaction = definition.directives.transaction.or(metadata);
@@ -91,6 +92,7 @@ fn add_down_text(
         definition.down_transaction = head.directives.transaction.or(metadata);
         definition.down_lock_timeout_ms = head.directives.lock_timeout_ms;
         definition.down_lock_retries = head.directives.lock_retries;
+        definition.down_privileged = head.directives.privileged;
     }
     Ok(())
 }
@@ -126,6 +128,7 @@ fn add_down_section(
         .or(metadata);
     definition.down_lock_timeout_ms = head.directives.lock_timeout_ms.or(shared.lock_timeout_ms);
     definition.down_lock_retries = head.directives.lock_retries.or(shared.lock_retries);
+    definition.down_privileged = head.directives.privileged.or(shared.privileged);
     Ok(())
 }
 

@@ -29,6 +29,8 @@ pub struct Definition {
     pub down_lock_timeout_ms: Option<u32>,
     /// How often the down is tried again for its locks, where the down's head or the file's head says so.
     pub down_lock_retries: Option<u32>,
+    /// Whether the down is privileged, where the down's head or the file's head says so.
+    pub down_privileged: Option<bool>,
 }
 
 impl Definition {

@@ -77,7 +77,8 @@ impl Ledger {
                    FROM pg_catalog.json_to_recordset($2) AS r(name text, checksum text, up text, down text,
                         up_file text, up_line int, down_file text, down_line int, up_transaction bool,
                         down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int,
-                        up_lock_retries int, down_lock_retries int)
+                        up_lock_retries int, down_lock_retries int,
+                        privileged bool, up_privileged bool, down_privileged bool, privileged_said bool)
                    JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
@@ -89,14 +90,13 @@ impl Ledger {
                         down_transaction = r.down_transaction, requires = r.requires, pairs_with = r.pairs_with,
                         indivisible = r.indivisible, up_lock_timeout = r.up_lock_timeout, down_lock_timeout = r.down_lock_timeout,
                         up_lock_retries = r.up_lock_retries, down_lock_retries = r.down_lock_retries,
+                        privileged = r.privileged, up_privileged = r.up_privileged,
+                        down_privileged = r.down_privileged, privileged_said = r.privileged_said,
                         loaded = m.loaded OR $3, missing = false,
                         registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
                )
                SELECT old FROM r";
-        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
-                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
-                AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
         let registrant = identity::role_name(identity::current_role());
         let arguments = [
             bind(project.id),
@@ -105,8 +105,7 @@ impl Ledger {
             bind(registrant),
         ];
         let old = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
-        self.execute(SWEEP, &[bind(old)])?;
-        Ok(())
+        self.sweep_definitions(old)
     }
 
     /// Notes which migrations the last load held.
@@ -135,12 +134,18 @@ impl Ledger {
                  DELETE FROM belay.migration WHERE project_id = $1 AND name = ANY ($2) RETURNING definition_id
                )
                SELECT definition_id FROM gone";
-        const SWEEP: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
-                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)";
         let old = self.write(SQL, &[bind(project.id), bind(names.to_vec())], |row| {
             row.require::<i64>(1)
         })?;
-        self.execute(SWEEP, &[bind(old)])?;
+        self.sweep_definitions(old)
+    }
+
+    /// Deletes, of these definitions, those that are neither registered nor part of the history.
+    pub(in crate::ledger) fn sweep_definitions(&self, definitions: Vec<i64>) -> Result<()> {
+        const SQL: &str = "DELETE FROM belay.definition d WHERE d.id = ANY ($1)
+                AND NOT EXISTS (SELECT FROM belay.step s WHERE s.definition_id = d.id)
+                AND NOT EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = d.id)";
+        self.execute(SQL, &[bind(definitions)])?;
         Ok(())
     }
 
@@ -206,6 +211,7 @@ fn migration_row<'a>(
     let attributes = &new.attributes;
     let release = new.release.as_ref().map(|(release, _)| release.as_str());
     let integer_or_null = |number: Option<i32>| number.map_or(Field::Null, Field::Int);
+    let known = |said: Option<bool>| said.map_or(Field::Null, Field::Bool);
     vec![
         (c"id", Field::Big(id)),
         (c"name", Field::Text(&new.name)),
@@ -242,6 +248,10 @@ fn migration_row<'a>(
             c"down_lock_retries",
             integer_or_null(attributes.down_lock_retries),
         ),
+        (c"privileged", Field::Bool(attributes.is_privileged())),
+        (c"up_privileged", known(attributes.up_privileged)),
+        (c"down_privileged", known(attributes.down_privileged)),
+        (c"privileged_said", Field::Bool(attributes.privileged_said)),
     ]
 }
 
@@ -268,5 +278,9 @@ fn row(new: &NewMigration) -> serde_json::Value {
         "down_lock_timeout": new.attributes.down_lock_timeout,
         "up_lock_retries": new.attributes.up_lock_retries,
         "down_lock_retries": new.attributes.down_lock_retries,
+        "privileged": new.attributes.is_privileged(),
+        "up_privileged": new.attributes.up_privileged,
+        "down_privileged": new.attributes.down_privileged,
+        "privileged_said": new.attributes.privileged_said,
     })
 }

@@ -93,7 +93,9 @@ fn placed(
     let new = definition::checked(project, naming, definition, sum)?;
     let key = new.sort_key.clone();
     match known {
-        Some(known) if known.checksum == new.checksum && known.attributes == new.attributes => {
+        Some(known)
+            if known.checksum == new.checksum && known.attributes.agree_with(&new.attributes) =>
+        {
             difference.keep(known)
         }
         Some(_) => difference.replace.push(new),
@@ -109,12 +111,14 @@ fn has_directives(definition: &Definition, known: &Registered) -> bool {
         || definition.down_transaction.is_some()
         || definition.down_lock_timeout_ms.is_some()
         || definition.down_lock_retries.is_some()
+        || definition.down_privileged.is_some()
         || !known.attributes.requires.is_empty()
         || known.attributes.pairs_with.is_some()
         || known.attributes.up_lock_timeout.is_some()
         || known.attributes.down_lock_timeout.is_some()
         || known.attributes.up_lock_retries.is_some()
         || known.attributes.down_lock_retries.is_some()
+        || known.attributes.privileged_said
         || !known.attributes.up_transaction
         || !known.attributes.down_transaction
 }

@@ -22,7 +22,7 @@ fn a_pair_of_files_is_up_and_down() {
     let migration = one(&[
         (
             "1_a.down.sql",
-            "-- belay: transaction off\n-- belay: lock-timeout 1s\n-- belay: lock-retries 2\nDROP",
+            "-- belay: transaction off\n-- belay: lock-timeout 1s\n-- belay: lock-retries 2\n-- belay: privileged\nDROP",
         ),
         ("1_a.up.sql", "CREATE"),
     ]);
@@ -35,6 +35,8 @@ fn a_pair_of_files_is_up_and_down() {
     assert_eq!(migration.down_transaction, Some(false));
     assert_eq!(migration.down_lock_timeout_ms, Some(1000));
     assert_eq!(migration.down_lock_retries, Some(2));
+    assert_eq!(migration.directives.privileged, None);
+    assert_eq!(migration.down_privileged, Some(true));
     assert_eq!(migration.down_path.as_deref(), Some("1_a.down.sql"));
 }
 
@@ -61,18 +63,20 @@ fn a_directory_is_up_and_down_with_metadata_for_both() {
 fn sections_are_cut_at_their_markers_and_keep_their_lines() {
     let migration = one(&[(
         "1_a.sql",
-        "-- belay: transaction off\n-- belay: lock-timeout 1s\n-- belay: lock-retries 2\n-- migrate:up\nCREATE\n\n-- migrate:down\n-- belay: transaction on\nDROP\n",
+        "-- belay: transaction off\n-- belay: lock-timeout 1s\n-- belay: lock-retries 2\n-- belay: privileged\n-- migrate:up\nCREATE\n\n-- migrate:down\n-- belay: transaction on\nDROP\n",
     )]);
     assert!(migration.up.ends_with("CREATE\n\n"));
     assert_eq!(
         migration.down.as_deref(),
         Some("-- migrate:down\n-- belay: transaction on\nDROP\n")
     );
-    assert_eq!((migration.up_first_line, migration.down_first_line), (1, 7));
+    assert_eq!((migration.up_first_line, migration.down_first_line), (1, 8));
     assert_eq!(migration.directives.transaction, Some(false));
     assert_eq!(migration.down_transaction, Some(true));
     assert_eq!(migration.down_lock_timeout_ms, Some(1000));
     assert_eq!(migration.down_lock_retries, Some(2));
+    assert_eq!(migration.directives.privileged, Some(true));
+    assert_eq!(migration.down_privileged, Some(true));
 }
 
 #[test]
@@ -89,6 +93,12 @@ fn a_directive_within_the_up_section_is_not_for_the_down() {
     )]);
     assert_eq!(migration.directives.transaction, Some(false));
     assert_eq!(migration.down_transaction, None);
+    let migration = one(&[(
+        "1.sql",
+        "-- migrate:up\n-- belay: privileged\nA\n-- migrate:down\nB",
+    )]);
+    assert_eq!(migration.directives.privileged, Some(true));
+    assert_eq!(migration.down_privileged, None);
 }
 
 #[test]
