@@ -247,7 +247,7 @@ impl Stepwise<'_> {
 }
 
 /// A build waits for other sessions' transactions as long as they take.
-fn without_lock_timeout(body: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(super) fn without_lock_timeout(body: impl FnOnce() -> Result<()>) -> Result<()> {
     let lock_timeout = settings::get(c"lock_timeout");
     settings::set_text_for_session(c"lock_timeout", "0");
     transaction::commit()?;
