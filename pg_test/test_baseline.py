@@ -10,8 +10,6 @@ import pytest
 from harness.session import expect_error
 from ledger import applied, history, load, nothing_changes, numbered, tables
 
-pytestmark = pytest.mark.xfail(reason="there is no migrate_baseline yet")
-
 
 def names(*numbers: int) -> list[str]:
     return [f"migration{n}" for n in numbers]

@@ -10,8 +10,6 @@ from harness.database import Database
 from harness.session import expect_error
 from ledger import applied, history, load, nothing_changes, numbered
 
-REPAIR = pytest.mark.xfail(reason="there is no migrate_repair yet")
-SHOWS_BOTH = pytest.mark.xfail(reason="the error of an edited statement shows the new text only")
 
 
 def register(db: Database, name: str, up: str, **options: object) -> None:
@@ -88,7 +86,6 @@ def test_sg_11_dirty_says_that_the_operator_is_asked_where_the_outcome_cannot_be
     assert "resumes" not in detail and "migrate_mark('0001', 'pending', statement => 2" in command
 
 
-@SHOWS_BOTH
 def test_an_edit_of_what_ran_already_is_shown_beside_what_ran(db):
     text = "-- belay: transaction off\nCREATE TABLE a ();\nCREATE TABLE b ();\nSELECT 1/0"
     register(db, "0001", text)
@@ -158,7 +155,6 @@ def removed(messages: list[str], name: str) -> bool:
     return any(name in message and "removed" in message for message in messages)
 
 
-@REPAIR
 def test_what_a_failed_build_left_is_removed_and_the_next_run_resumes(db):
     failed_build(db)
     session = db.connect()
@@ -171,7 +167,6 @@ def test_what_a_failed_build_left_is_removed_and_the_next_run_resumes(db):
     assert applied(db) == ["0001", "0002"] and indexes(db) == [("i", True)]
 
 
-@REPAIR
 def test_a_dry_run_says_what_it_would_remove_and_changes_nothing(db):
     failed_build(db)
     session = db.connect()
@@ -181,7 +176,6 @@ def test_a_dry_run_says_what_it_would_remove_and_changes_nothing(db):
     assert any('"i"' in message and "would" in message for message in session.messages), session.messages
 
 
-@REPAIR
 def test_what_a_failed_reindex_left_is_removed(db):
     db.execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
     register(db, "0001", "REINDEX INDEX CONCURRENTLY i")
@@ -192,7 +186,6 @@ def test_what_a_failed_reindex_left_is_removed(db):
     assert indexes(db) == [("i", True)] and removed(session.messages, "i_ccnew")
 
 
-@REPAIR
 @pytest.mark.parametrize("statement, left", [("CREATE INDEX CONCURRENTLY mine ON t (id)", "mine"), ("REINDEX INDEX CONCURRENTLY u", "u_ccnew")])
 def test_what_a_colleague_left_is_not_touched(db, statement, left):
     failed_build(db)
@@ -203,7 +196,6 @@ def test_what_a_colleague_left_is_not_touched(db, statement, left):
     assert (left, False) in indexes(db) and ("i", False) not in indexes(db)
 
 
-@REPAIR
 def test_an_invalid_index_of_another_project_is_not_touched(db):
     failed_build(db)
     db.execute("SELECT belay.project_create('other')")
@@ -211,7 +203,6 @@ def test_an_invalid_index_of_another_project_is_not_touched(db):
     assert indexes(db) == [("i", False)]
 
 
-@REPAIR
 def test_a_valid_index_is_never_removed(db):
     failed_build(db)
     db.execute("DELETE FROM t; REINDEX INDEX i")
@@ -222,7 +213,6 @@ def test_a_valid_index_is_never_removed(db):
     assert applied(db) == ["0001", "0002"]
 
 
-@REPAIR
 @pytest.mark.parametrize("dry_run", ["true", "false"])
 def test_where_nothing_is_left_it_says_so(db, dry_run):
     load(db, numbered(1))
@@ -233,7 +223,6 @@ def test_where_nothing_is_left_it_says_so(db, dry_run):
     assert [message for message in session.messages if "nothing" in message]
 
 
-@REPAIR
 def test_a_repair_beside_a_run_fails_at_once_and_touches_nothing(db):
     """What is invalid may be what the run is building."""
     db.execute("CREATE TABLE t (id int)")
@@ -249,7 +238,6 @@ def test_a_repair_beside_a_run_fails_at_once_and_touches_nothing(db):
     assert indexes(db) == [("i", True)]
 
 
-@REPAIR
 @pytest.mark.parametrize("call", ["BEGIN; CALL belay.migrate_repair()", "DO $$ BEGIN CALL belay.migrate_repair(); END $$"])
 def test_a_repair_where_nothing_may_commit_is_refused(db, call):
     failed_build(db)
@@ -257,7 +245,6 @@ def test_a_repair_where_nothing_may_commit_is_refused(db, call):
         db.connect().execute(call)
 
 
-@REPAIR
 def test_a_repair_by_somebody_who_does_not_own_the_index_is_the_servers_error(db):
     failed_build(db)
     role = db.role("deployer")
@@ -267,7 +254,6 @@ def test_a_repair_by_somebody_who_does_not_own_the_index_is_the_servers_error(db
     assert indexes(db) == [("i", False)]
 
 
-@REPAIR
 @pytest.mark.parametrize("arguments, sqlstate", [("project => 'nope'", "MG011"), ("project => NULL", "22023"), ("dry_run => NULL", "22023")])
 def test_a_senseless_repair_is_refused(db, arguments, sqlstate):
     failed_build(db)

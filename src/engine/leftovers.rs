@@ -7,10 +7,10 @@ use belay_core::plan::Direction;
 use pgrx::spi::quote_literal;
 use serde_json::{Value as JsonValue, json};
 
+use super::planning::project_argument;
 use super::stepwise::without_lock_timeout;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::leftover::{self, Index};
-use crate::ledger::project::DEFAULT;
 use crate::pg::parse::{self, Alone, Kind, Statement};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, portal};
@@ -26,13 +26,15 @@ pub enum Finding {
     Clear(Vec<Index>),
     /// One command that ends what it had begun, and then go on with the next one; the words tell of it.
     Finish(String, String),
+    /// Whether it had ended cannot be known: the operator has to say.
+    Unknown,
 }
 
 impl Finding {
     /// For the notice.
     pub fn told(&self) -> String {
         match self {
-            Finding::Repeat => String::new(),
+            Finding::Repeat | Finding::Unknown => String::new(),
             Finding::Clear(indexes) => {
                 let names: Vec<String> = indexes
                     .iter()
@@ -49,7 +51,7 @@ impl Finding {
         match self {
             Finding::Clear(indexes) => indexes.iter().try_for_each(|index| drop_index(mode, index)),
             Finding::Finish(command, _) => run_alone(mode, command),
-            Finding::Done(_) | Finding::Repeat => Ok(()),
+            Finding::Done(_) | Finding::Repeat | Finding::Unknown => Ok(()),
         }
     }
 
@@ -94,14 +96,14 @@ pub fn describe(statement: &Statement) -> Result<JsonValue> {
     Ok(leaves)
 }
 
-/// Looks up what became of the statement that had begun; `None`: it cannot be known.
-pub fn look(leaves: Option<&JsonValue>) -> Result<Option<Finding>> {
+/// Looks up what became of the statement that had begun.
+pub fn look(leaves: Option<&JsonValue>) -> Result<Finding> {
     let text = |key: &str| leaves.and_then(|l| l.get(key)).and_then(JsonValue::as_str);
     let (schema, name) = (text("schema"), text("name"));
     let Some(name) = name else {
         return Ok(match text("kind") {
-            Some("unknowable") | None => None,
-            _ => Some(Finding::Repeat),
+            Some("unknowable") | None => Finding::Unknown,
+            _ => Finding::Repeat,
         });
     };
     let says =
@@ -127,15 +129,18 @@ pub fn look(leaves: Option<&JsonValue>) -> Result<Option<Finding>> {
     };
     // A statement that raised an error has not ended well, whatever the catalog looks like; but
     // the invalid index that it left may have been made valid since.
-    Ok(Some(match finding {
+    Ok(match finding {
         Finding::Done(_) if says("failed") && !says("left") => Finding::Repeat,
         finding => finding,
-    }))
+    })
 }
 
 /// As [`look`]; what cannot be known is an error.
 pub fn examine(leaves: Option<&JsonValue>, place: &At<'_>) -> Result<Finding> {
-    look(leaves)?.ok_or_else(|| place.unknown())
+    match look(leaves)? {
+        Finding::Unknown => Err(place.unknown()),
+        finding => Ok(finding),
+    }
 }
 
 /// The statement that had begun, for the error that its outcome cannot be known.
@@ -177,10 +182,7 @@ impl At<'_> {
             (false, Direction::Down) => "'pending'".to_owned(),
         };
         let name = quote_literal(self.migration);
-        let project = match self.project {
-            DEFAULT => String::new(),
-            project => format!(", project => {}", quote_literal(project)),
-        };
+        let project = project_argument(self.project);
         format!(
             "look at the database, then say how it ended: SELECT belay.migrate_mark({name}, {ended}{project}) when it did, \
              SELECT belay.migrate_mark({name}, 'pending', statement => {statement}{project}) to run it again"
@@ -223,10 +225,7 @@ fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
 
 /// Drops an invalid index without blocking anybody; waits as long as it takes.
 pub fn drop_index(mode: Mode, index: &Index) -> Result<()> {
-    run_alone(
-        mode,
-        &format!("DROP INDEX CONCURRENTLY {}", index.quoted),
-    )
+    run_alone(mode, &format!("DROP INDEX CONCURRENTLY {}", index.quoted))
 }
 
 /// Runs one command of Belay's own that commits by itself.

@@ -16,17 +16,18 @@ use crate::ledger::project::{self, Project};
 use crate::ledger::run::NewRun;
 use crate::pg::extension::MemberGuard;
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{cancel, client, error, lock, timeout};
+use crate::pg::{cancel, client, lock, timeout};
 
 thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A run is active in this session while this value lives.
-struct Active;
+pub(super) struct Active;
 
 impl Active {
-    fn enter() -> Result<Active> {
+    /// Refuses (MG012) to begin inside of another.
+    pub(super) fn enter() -> Result<Active> {
         if ACTIVE.replace(true) {
             return Err(Failure::new(
                 Code::Nested,
@@ -134,21 +135,14 @@ fn alone(
         let planned = planning::make(ledger, project, &call.request, ordering)?;
         return nothing_to_do(ledger, project, &planned);
     }
-    let result = error::catch(|| {
+    contention::release_after(project, call.mode, || {
         if call.mode == Mode::Caller {
             ledger.refuse_old_snapshot(project)?;
         }
         ledger.seal()?;
         let _guard = MemberGuard::new(&ledger.installed)?;
         under_lock(ledger, project, call, ordering)
-    });
-    if result.is_err() && call.mode == Mode::TopLevel {
-        transaction::restart();
-    }
-    if call.mode != Mode::Caller {
-        lock::unlock(project.id);
-    }
-    result
+    })
 }
 
 /// A run whose session died after its last migration is told by the next call, too.

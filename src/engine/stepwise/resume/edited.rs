@@ -96,6 +96,10 @@ fn apart(one: &str, other: &str) -> (String, String) {
 fn excerpt(text: &str, from: usize) -> String {
     let lead = if from > 0 { "…" } else { "" };
     let shown: String = text.chars().skip(from).take(SHOWN).collect();
-    let rest = if text.chars().count() > from + SHOWN { "…" } else { "" };
+    let rest = if text.chars().count() > from + SHOWN {
+        "…"
+    } else {
+        ""
+    };
     format!("{lead}{shown}{rest}")
 }
