@@ -49,8 +49,12 @@ fn write_down(by_hand: &ByHand<'_>, target: &str) -> Result<()> {
         i32::try_from(count).unwrap_or(i32::MAX),
         0,
     )?;
+    let counted = match count {
+        1 => "1 migration counts".to_owned(),
+        n => format!("{n} migrations count"),
+    };
     client::notice(format!(
-        "{count} up to {target} count as applied, nothing ran; {} pending, run {run}",
+        "{counted} as applied up to {target}, nothing ran; {} pending, run {run}",
         ledger.count_pending(project)?
     ));
     Ok(())
