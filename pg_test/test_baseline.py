@@ -10,8 +10,6 @@ import pytest
 from harness.session import expect_error
 from ledger import applied, history, load, nothing_changes, numbered, tables
 
-pytestmark = pytest.mark.xfail(reason="there is no migrate_baseline yet")
-
 
 def names(*numbers: int) -> list[str]:
     return [f"migration{n}" for n in numbers]
@@ -118,3 +116,73 @@ def test_ten_thousand_migrations_are_baselined(db):
     load(db, {f"{number:05}.sql": f"SELECT {number}" for number in range(10_000)})
     db.connect(options="-c statement_timeout=60s").execute("CALL belay.migrate_baseline('09999')")
     assert db.one("SELECT count(*) FROM belay.applied") == 10_000
+
+
+# ── what it says of itself, and where it is refused ──────────────────────────────────────────────────────────────────
+
+
+def test_the_history_tells_a_baseline_from_a_run(db):
+    load(db, numbered(1, 2))
+    db.execute("CALL belay.migrate_baseline('migration1', reason => 'was there')")
+    db.execute("CALL belay.migrate_up()")
+    assert db.rows("SELECT name, detail, reason FROM belay.migrate_history()") == [
+        ("migration1", "by migrate_baseline: nothing ran", "was there"), ("migration2", None, None),
+    ]  # fmt: skip
+    assert db.rows("SELECT verb, outcome, applied, arguments FROM belay.run ORDER BY id LIMIT 1") == [
+        ("baseline", "succeeded", 1, {"target": "migration1"})
+    ]
+
+
+def test_its_notice_says_how_many_and_what_is_left(db):
+    load(db, numbered(1, 2, 3, 4))
+    for target, notice in (("migration1", "1 migration counts as applied up to migration1, nothing ran; 3 pending, run 1"),
+                           ("migration3", "2 migrations count as applied up to migration3, nothing ran; 1 pending, run 2")):  # fmt: skip
+        session = db.connect()
+        session.execute("CALL belay.migrate_baseline(%s)", [target])
+        assert session.messages == [notice]
+
+
+def test_in_a_transaction_it_is_part_of_it(db):
+    load(db, numbered(1, 2))
+    session = db.connect(autocommit=False)
+    with nothing_changes(db):
+        session.execute("CALL belay.migrate_baseline('migration2')")
+        session.rollback()
+    session.execute("CALL belay.migrate_baseline('migration2')")
+    session.commit()
+    assert applied(db) == names(1, 2) and db.rows("SELECT pid FROM pg_locks WHERE locktype = 'advisory'") == []
+
+
+def test_it_can_be_called_from_a_block(db):
+    load(db, numbered(1, 2))
+    db.execute("DO $$ BEGIN CALL belay.migrate_baseline('migration1'); END $$")
+    assert applied(db) == names(1)
+
+
+def test_a_late_one_is_refused_in_strict_order_and_counted_in_permissive_order(db):
+    load(db, numbered(2, 3))
+    db.execute("CALL belay.migrate_up(target => 'migration2')")
+    load(db, numbered(1, 2, 3))
+    with nothing_changes(db), expect_error("MG001", hint=re.compile(".")):
+        db.execute("CALL belay.migrate_baseline('migration3')")
+    db.execute("SELECT belay.project_alter('default', ordering => 'permissive')")
+    db.execute("CALL belay.migrate_baseline('migration3')")
+    assert applied(db) == names(2, 1, 3)
+
+
+def test_another_projects_unfinished_migration_does_not_matter(db):
+    db.execute("SELECT belay.project_create('other')")
+    load(db, {"1_a.sql": "-- belay: transaction off\nCREATE TABLE a ();\nSELECT 1/0"}, project="other")
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_up(project => 'other')")
+    load(db, numbered(1))
+    db.execute("CALL belay.migrate_baseline('migration1')")
+    assert applied(db) == names(1)
+    settle = re.escape("SELECT belay.migrate_mark('1_a', 'applied', reason => '...', project => 'other')")
+    with expect_error("MG007", hint=re.compile(rf"CALL belay.migrate_up\(project => 'other'\).*{settle}")):
+        db.execute("CALL belay.migrate_baseline('1_a', project => 'other')")
+
+
+def test_where_nothing_is_registered_it_says_how_to_begin(db):
+    with expect_error("MG011", hint=re.compile("registration")):
+        db.execute("CALL belay.migrate_baseline('1_a')")

@@ -30,6 +30,7 @@ WRITES = {
     "migrate_rename": "SELECT belay.migrate_rename('migration4', 'migration6')",
     "migrate_unregister": "SELECT belay.migrate_unregister('migration4')",
     "migrate_mark": "SELECT belay.migrate_mark('migration3', 'applied', reason => 'looked')",
+    "migrate_baseline": "CALL belay.migrate_baseline('migration3')",
     "migrate_up": "CALL belay.migrate_up()",
     "migrate_down": "CALL belay.migrate_down()",
     "migrate_to": "CALL belay.migrate_to('migration1')",

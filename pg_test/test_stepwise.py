@@ -165,7 +165,7 @@ def test_an_edit_of_what_ran_already_is_refused(db):
     register(db, text.replace("TABLE b ()", "TABLE b (x int)").replace("1/0", "1"), replace=True)
     with expect_error("MG003", message='migration "0001_a" was edited at statement 2, which has run already') as error:
         up(db)
-    assert error.detail == "statement 2 is now: CREATE TABLE b (x int)"
+    assert error.detail == "statement 2 ran as: CREATE TABLE b ()\nstatement 2 is now: CREATE TABLE b (x int)"
     register(db, text.replace("CREATE TABLE a", "  CREATE  TABLE a /* only white space */").replace("1/0", "1"), replace=True)
     up(db)
     assert_quiet(db)

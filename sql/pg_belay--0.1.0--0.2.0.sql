@@ -111,11 +111,37 @@ COMMENT ON FUNCTION belay.history_prune IS
 'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
 The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
 REVOKE ALL ON FUNCTION belay.history_prune FROM PUBLIC;
-COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes; belay.history_prune removes old ones.';
 
 -- ---------------------------------------------------------------------------
 -- Roles
+-- ---------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------
+-- Mending: baselines and repairs are runs
+-- ---------------------------------------------------------------------------
+ALTER TABLE belay.run DROP CONSTRAINT run_verb_check,
+    ADD CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark', 'baseline', 'repair'));
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined or repaired. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON COLUMN belay.unfinished.leaves IS 'What the begun statement leaves behind when it dies: {"kind", "schema", "name", ...}; "there" and "before": what was there already; "failed": it raised an error; "left": and left its index invalid.';
+
+CREATE PROCEDURE belay.migrate_baseline(target text, reason text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_baseline_wrapper';
+COMMENT ON PROCEDURE belay.migrate_baseline IS
+'Everything pending up to target, in the registry''s order, counts as applied from now on; nothing runs. For a database that has the schema already. Kept in the history with role and reason. Part of the caller''s transaction, where there is one.
+Errors: MG001 breaks the ordering, MG007 a migration has begun and not ended, MG011 unknown project or target, 22023 target is NULL, empty or @none, 55P03 a run is going on.';
+
+CREATE PROCEDURE belay.migrate_repair(dry_run boolean DEFAULT false, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_repair_wrapper';
+COMMENT ON PROCEDURE belay.migrate_repair IS
+'Removes what the failed statement of an unfinished migration left behind: its INVALID index, and the _ccnew and _ccold indexes of its REINDEX. Nothing runs, and the migration stays unfinished. What others left and what is valid is not touched. With dry_run it only says what it would remove.
+Drops without blocking, waits as long as that takes, and commits by itself: CALL it at top level (25001). Needs the right to drop the indexes (42501). Errors: MG011 unknown project, 55P03 a run is going on.';
+
+REVOKE ALL ON PROCEDURE belay.migrate_baseline FROM PUBLIC;
+REVOKE ALL ON PROCEDURE belay.migrate_repair FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Functions as they are from 0.2.0 on
 -- ---------------------------------------------------------------------------
 CREATE OR REPLACE FUNCTION belay.grant_role(role text, rights text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -125,9 +151,9 @@ DECLARE
                                  last_run, migrate_checksum}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
-                                   migrate_up, migrate_down, migrate_to, migrate_redo}';
+                                   migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';
     -- Makes the rules, and says what the ledger shall believe.
-    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, history_prune}';
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, history_prune}';
     wanted text[];
     routine regprocedure;
     owner oid;
@@ -174,5 +200,121 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, marks, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
+
+CREATE OR REPLACE FUNCTION belay.migrate_history(
+    migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
+RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
+               role name, application_name text, statement integer, sqlstate text, message text, detail text,
+               reason text, checksum text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_history.project);
+BEGIN
+    RETURN QUERY
+    SELECT h.* FROM (
+        SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
+               s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
+               CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb) ELSE e.detail END,
+               r.reason, s.checksum
+          FROM belay.step s
+          JOIN belay.run r ON r.id = s.run_id
+          LEFT JOIN belay.step_error e ON e.step_id = s.id
+         WHERE s.project_id = p.id
+           AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
+           AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
+         ORDER BY s.id DESC LIMIT migrate_history.newest) h
+     ORDER BY h.step_id;
+END $$;
+COMMENT ON FUNCTION belay.migrate_history IS
+'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished. detail: of the error; or that nothing ran, and by which verb.';
+
+CREATE OR REPLACE FUNCTION belay.migrate_status(project text DEFAULT 'default')
+RETURNS TABLE (name text, state text, "position" bigint, release text, phase text, applied_at timestamptz,
+               applied_by name, duration interval, detail text, next_command text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_status.project);
+    tail text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format('project => %L', migrate_status.project) END;
+    more text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format(', project => %L', migrate_status.project) END;
+    running boolean := belay.is_running(p.id);
+    newest record;
+    newest_file bytea;
+BEGIN
+    SELECT m.name, a.sort_key INTO newest FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
+     WHERE a.project_id = p.id ORDER BY a.sort_key DESC LIMIT 1;
+    SELECT m.sort_key INTO newest_file FROM belay.migration m
+     WHERE m.project_id = p.id AND m.loaded AND NOT m.missing ORDER BY m.sort_key DESC LIMIT 1;
+    RETURN QUERY
+    WITH row AS (
+        SELECT m.*, a.step_id, a.position AS clock, a.applied_at AS at, a.applied_by AS by, a.checksum AS ran,
+               u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
+               u.started AND u.leaves->>'kind' = 'unknowable' AS unknowable,
+               format('SELECT belay.migrate_mark(%L, ''pending'', statement => %s%s)', m.name, u.statement, more) AS again,
+               format('SELECT belay.migrate_mark(%L, %s%s)', m.name,
+                      CASE WHEN u.statement < us.statements THEN format('''pending'', statement => %s', u.statement + 1)
+                           WHEN u.direction = 'up' THEN '''applied''' ELSE '''pending''' END, more) AS ended,
+               CASE WHEN u.migration_id IS NOT NULL THEN
+                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
+                    WHEN a.checksum <> m.checksum THEN 'changed'
+                    WHEN a.position IS NOT NULL AND m.missing AND m.sort_key < newest_file THEN 'missing'
+                    WHEN a.position IS NOT NULL THEN 'applied'
+                    WHEN p.ordering = 'strict' AND m.sort_key < newest.sort_key THEN 'late'
+                    WHEN w.name IS NOT NULL THEN 'blocked'
+                    ELSE 'pending' END AS standing,
+               w.name AS wanted, w.registered
+          FROM belay.migration m
+          LEFT JOIN belay.applied a ON a.migration_id = m.id
+          LEFT JOIN belay.unfinished u ON u.migration_id = m.id
+          LEFT JOIN belay.step us ON us.id = u.step_id
+          LEFT JOIN LATERAL (
+               SELECT r.name, q.id IS NOT NULL AS registered
+                 FROM unnest(m.requires) AS r(name)
+                 LEFT JOIN belay.migration q ON q.project_id = m.project_id AND q.name = r.name
+                WHERE q.id IS NULL
+                   OR (q.sort_key > m.sort_key AND EXISTS (SELECT FROM belay.pending x WHERE x.migration_id = q.id))
+                LIMIT 1) w ON a.position IS NULL
+         WHERE m.project_id = p.id
+    )
+    SELECT r.name, r.standing,
+           CASE WHEN r.clock IS NOT NULL THEN row_number() OVER (ORDER BY r.clock) END,
+           r.release, r.phase, r.at, r.by, s.finished_at - s.started_at,
+           CASE r.standing
+               WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
+               WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; %s',
+                    r.direction, r.statement, r.statements,
+                    coalesce((SELECT e.message FROM belay.step_error e
+                               WHERE e.step_id = r.open_step AND NOT (r.unknowable AND e.sqlstate = 'MG007')), 'its session died'),
+                    CASE WHEN r.unknowable
+                         THEN format('whether it ended cannot be known: %s when it did, %s to run it again', r.ended, r.again)
+                         ELSE 'the next run resumes there' END)
+               WHEN 'unknown (primary)' THEN format('going %s, at statement %s of %s, when this standby last heard', r.direction, r.statement, r.statements)
+               WHEN 'changed' THEN format('applied with checksum %s', r.ran)
+               WHEN 'missing' THEN 'applied, and not in the set that was loaded last'
+               WHEN 'late' THEN format('sorts before "%s", which is applied', newest.name)
+               WHEN 'blocked' THEN format('requires "%s", which is %s', r.wanted,
+                    CASE WHEN r.registered THEN 'pending and sorts after it' ELSE 'not registered' END)
+               WHEN 'applied' THEN CASE WHEN r.missing THEN 'ahead of the set that was loaded last' END
+               ELSE (SELECT format('the last attempt failed: %s', e.message)
+                       FROM (SELECT x.id, x.outcome FROM belay.step x WHERE x.migration_id = r.id ORDER BY x.id DESC LIMIT 1) l
+                       JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed')
+           END,
+           CASE r.standing
+               WHEN 'dirty' THEN CASE WHEN r.unknowable THEN r.again
+                                      ELSE format('CALL belay.migrate_%s(%s)', r.direction, tail) END
+               WHEN 'running' THEN NULL
+               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
+               WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.wanted, more)
+                                        ELSE format('SELECT belay.migrate_register(%L, <up>%s)', r.wanted, more) END
+               WHEN 'pending' THEN format('CALL belay.migrate_up(%s)', tail)
+               WHEN 'missing' THEN format('SELECT * FROM belay.migrate_load(<directory>, on_missing => ''revert''%s)', more)
+           END
+      FROM row r LEFT JOIN belay.step s ON s.id = r.step_id
+     ORDER BY r.sort_key;
+END $$;
+COMMENT ON FUNCTION belay.migrate_status IS
+'One row a registered migration, in order. state: applied, pending, late, blocked, running, dirty (a non-transactional one that stopped), missing, changed. position: execution order from 1. next_command: what to do about it.
+Works on a standby and takes no lock. Errors: MG011 unknown project.';

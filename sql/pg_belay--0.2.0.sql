@@ -164,7 +164,7 @@ CREATE TABLE belay.run (
     applied          integer,
     reverted         integer,
     CONSTRAINT run_pkey PRIMARY KEY (id),
-    CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark')),
+    CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark', 'baseline', 'repair')),
     CONSTRAINT run_ordering_check CHECK (ordering IN ('strict', 'permissive')),
     CONSTRAINT run_transaction_check CHECK (transaction IN ('per_migration', 'per_run', 'caller')),
     CONSTRAINT run_outcome_check CHECK (outcome IN ('succeeded', 'failed', 'lost')),
@@ -172,7 +172,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied or reverted. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined or repaired. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -275,7 +275,7 @@ CREATE UNIQUE INDEX unfinished_project_key ON belay.unfinished (project_id);
 COMMENT ON TABLE belay.unfinished IS 'The non-transactional migration of a project that has begun and not ended: where the next run resumes.';
 COMMENT ON COLUMN belay.unfinished.statement IS 'The next statement to run, from 1; every earlier one is committed.';
 COMMENT ON COLUMN belay.unfinished.started IS 'True: that statement commits by itself and was begun; its outcome is looked up in the catalog before it is repeated.';
-COMMENT ON COLUMN belay.unfinished.leaves IS 'What the begun statement leaves behind when it dies: {"kind", "schema", "name", ...}.';
+COMMENT ON COLUMN belay.unfinished.leaves IS 'What the begun statement leaves behind when it dies: {"kind", "schema", "name", ...}; "there" and "before": what was there already; "failed": it raised an error; "left": and left its index invalid.';
 COMMENT ON COLUMN belay.unfinished.done IS 'Checksums of the statements that have been committed, in order.';
 
 -- ---------------------------------------------------------------------------
@@ -781,6 +781,18 @@ COMMENT ON FUNCTION belay.history_prune IS
 'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
 The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
 
+CREATE PROCEDURE belay.migrate_baseline(target text, reason text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_baseline_wrapper';
+COMMENT ON PROCEDURE belay.migrate_baseline IS
+'Everything pending up to target, in the registry''s order, counts as applied from now on; nothing runs. For a database that has the schema already. Kept in the history with role and reason. Part of the caller''s transaction, where there is one.
+Errors: MG001 breaks the ordering, MG007 a migration has begun and not ended, MG011 unknown project or target, 22023 target is NULL, empty or @none, 55P03 a run is going on.';
+
+CREATE PROCEDURE belay.migrate_repair(dry_run boolean DEFAULT false, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_repair_wrapper';
+COMMENT ON PROCEDURE belay.migrate_repair IS
+'Removes what the failed statement of an unfinished migration left behind: its INVALID index, and the _ccnew and _ccold indexes of its REINDEX. Nothing runs, and the migration stays unfinished. What others left and what is valid is not touched. With dry_run it only says what it would remove.
+Drops without blocking, waits as long as that takes, and commits by itself: CALL it at top level (25001). Needs the right to drop the indexes (42501). Errors: MG011 unknown project, 55P03 a run is going on.';
+
 -- ---------------------------------------------------------------------------
 -- Looking
 -- ---------------------------------------------------------------------------
@@ -860,6 +872,10 @@ BEGIN
         SELECT m.*, a.step_id, a.position AS clock, a.applied_at AS at, a.applied_by AS by, a.checksum AS ran,
                u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
                u.started AND u.leaves->>'kind' = 'unknowable' AS unknowable,
+               format('SELECT belay.migrate_mark(%L, ''pending'', statement => %s%s)', m.name, u.statement, more) AS again,
+               format('SELECT belay.migrate_mark(%L, %s%s)', m.name,
+                      CASE WHEN u.statement < us.statements THEN format('''pending'', statement => %s', u.statement + 1)
+                           WHEN u.direction = 'up' THEN '''applied''' ELSE '''pending''' END, more) AS ended,
                CASE WHEN u.migration_id IS NOT NULL THEN
                         CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
                     WHEN a.checksum <> m.checksum THEN 'changed'
@@ -889,8 +905,11 @@ BEGIN
                WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
                WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; %s',
                     r.direction, r.statement, r.statements,
-                    coalesce((SELECT e.message FROM belay.step_error e WHERE e.step_id = r.open_step), 'its session died'),
-                    CASE WHEN r.unknowable THEN 'whether it ended cannot be known' ELSE 'the next run resumes there' END)
+                    coalesce((SELECT e.message FROM belay.step_error e
+                               WHERE e.step_id = r.open_step AND NOT (r.unknowable AND e.sqlstate = 'MG007')), 'its session died'),
+                    CASE WHEN r.unknowable
+                         THEN format('whether it ended cannot be known: %s when it did, %s to run it again', r.ended, r.again)
+                         ELSE 'the next run resumes there' END)
                WHEN 'unknown (primary)' THEN format('going %s, at statement %s of %s, when this standby last heard', r.direction, r.statement, r.statements)
                WHEN 'changed' THEN format('applied with checksum %s', r.ran)
                WHEN 'missing' THEN 'applied, and not in the set that was loaded last'
@@ -903,7 +922,7 @@ BEGIN
                        JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed')
            END,
            CASE r.standing
-               WHEN 'dirty' THEN CASE WHEN r.unknowable THEN format('SELECT belay.migrate_mark(%L, ''pending'', statement => %s%s)', r.name, r.statement, more)
+               WHEN 'dirty' THEN CASE WHEN r.unknowable THEN r.again
                                       ELSE format('CALL belay.migrate_%s(%s)', r.direction, tail) END
                WHEN 'running' THEN NULL
                WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
@@ -975,7 +994,8 @@ BEGIN
     RETURN QUERY
     SELECT h.* FROM (
         SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
-               s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message, e.detail,
+               s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
+               CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb) ELSE e.detail END,
                r.reason, s.checksum
           FROM belay.step s
           JOIN belay.run r ON r.id = s.run_id
@@ -987,7 +1007,7 @@ BEGIN
      ORDER BY h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished. detail: of the error; or that nothing ran, and by which verb.';
 
 CREATE FUNCTION belay.last_run() RETURNS belay.run
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1010,9 +1030,9 @@ DECLARE
                                  last_run, migrate_checksum}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
-                                   migrate_up, migrate_down, migrate_to, migrate_redo}';
+                                   migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';
     -- Makes the rules, and says what the ledger shall believe.
-    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, history_prune}';
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, history_prune}';
     wanted text[];
     routine regprocedure;
     owner oid;
@@ -1059,7 +1079,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads and runs; no SQL texts) or owner (both, and makes and alters projects, marks, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

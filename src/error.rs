@@ -30,6 +30,9 @@ pub struct OwnError {
     pub message: String,
     /// Facts, one a line.
     pub detail: Option<String>,
+    /// Facts for the caller alone: the history does not keep them, since more roles may read it
+    /// than the SQL texts.
+    pub unkept: Option<String>,
     /// The next action, as a command where there is one.
     pub hint: String,
     /// Where it happened.
@@ -65,6 +68,7 @@ impl Failure {
             code,
             message: message.into(),
             detail: None,
+            unkept: None,
             hint: hint.into(),
             context: None,
             line: None,
@@ -95,6 +99,14 @@ impl Failure {
         self
     }
 
+    /// Adds facts to the DETAIL that the client reads; the history does not keep them.
+    pub fn unkept(mut self, detail: impl Into<String>) -> Failure {
+        if let Failure::Own(error) = &mut self {
+            error.unkept = Some(detail.into());
+        }
+        self
+    }
+
     /// The five characters of the SQLSTATE.
     pub fn sqlstate(&self) -> String {
         match self {
@@ -110,7 +122,10 @@ impl Failure {
             Failure::Own(error) => ServerError {
                 sqlerrcode: code::pack(error.code.sqlstate()),
                 message: error.message,
-                detail: error.detail,
+                detail: match (error.detail, error.unkept) {
+                    (Some(detail), Some(unkept)) => Some(format!("{detail}\n{unkept}")),
+                    (detail, unkept) => detail.or(unkept),
+                },
                 hint: Some(error.hint),
                 context: error.context,
                 ..ServerError::default()
@@ -118,7 +133,7 @@ impl Failure {
         }
     }
 
-    /// Message, detail, hint and context, as the client reads them.
+    /// Message, detail, hint and context, as the history keeps them.
     pub fn said(&self) -> Said<'_> {
         match self {
             Failure::Own(error) => Said {

@@ -4,6 +4,7 @@
 
 mod history;
 mod load;
+mod mend;
 mod plan;
 mod project;
 mod register;

@@ -1,10 +1,9 @@
-//! One migration at a time: `migrate_register`, `migrate_unregister`, `migrate_rename`, `migrate_mark`.
+//! One migration at a time: `migrate_register`, `migrate_unregister`, `migrate_rename`.
 
 use belay_core::checksum::Checksum;
 use pgrx::{AnyElement, pg_extern};
 
-use super::{count, required, word};
-use crate::engine::mark::{Mark, mark};
+use super::required;
 use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::pg::spi;
@@ -66,32 +65,4 @@ fn migrate_checksum(up: Option<&str>, down: Option<&str>) -> String {
         let sum = sum.map_err(|e| Failure::new(Code::File, e.to_string(), e.hint()))?;
         Ok(sum.to_string())
     })
-}
-
-#[pg_extern(sql = false)]
-fn migrate_mark(
-    name: Option<&str>,
-    state: Option<&str>,
-    statement: Option<i32>,
-    reason: Option<&str>,
-    project: Option<&str>,
-) {
-    entry(|| {
-        let ledger = Ledger::open_to_write()?;
-        let (name, state) = (required(name, "name")?, required(state, "state")?);
-        let state = required(
-            word(Some(state), "state", "'applied' or 'pending'")?,
-            "state",
-        )?;
-        let statement = count(statement, "statement", "the number of a statement")?;
-        let project = ledger.project(required(project, "project")?)?;
-        mark(&Mark {
-            ledger: &ledger,
-            project: &project,
-            name,
-            state,
-            statement,
-            reason,
-        })
-    });
 }

@@ -8,9 +8,9 @@ use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::run::Holder;
-use crate::pg::client;
 use crate::pg::lock::{self, Scope};
 use crate::pg::transaction::{self, Mode};
+use crate::pg::{client, error};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -42,16 +42,7 @@ pub fn take(
     call: &Call,
     is_left: impl Fn() -> Result<bool>,
 ) -> Result<Taken> {
-    if lock::is_held(project.id) && scope(call.mode) == Scope::Session {
-        return Err(Failure::new(
-            Code::Nested,
-            format!(
-                "this session holds the lock of project \"{}\" already",
-                project.name
-            ),
-            "SELECT pg_advisory_unlock_all() releases what this session took by hand",
-        ));
-    }
+    refuse_held(project, call.mode)?;
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut told = false;
@@ -78,6 +69,7 @@ pub fn take(
                 project,
                 ledger.lock_holder(project)?.as_ref(),
                 told.then(|| began.elapsed()),
+                ", or with wait => '5 min'",
             ));
         }
         if !told {
@@ -99,14 +91,60 @@ pub fn take(
     }
 }
 
+/// Takes the lock, or fails at once (55P03) with who holds it.
+pub fn take_now(ledger: &Ledger, project: &Project, mode: Mode) -> Result<()> {
+    refuse_held(project, mode)?;
+    match lock::try_lock(project.id, scope(mode)) {
+        true => Ok(()),
+        false => Err(busy(
+            project,
+            ledger.lock_holder(project)?.as_ref(),
+            None,
+            "",
+        )),
+    }
+}
+
+/// Runs `body` under the lock that was taken, and releases it on every way out. In the caller's
+/// transaction it ends with that.
+pub fn release_after<T>(
+    project: &Project,
+    mode: Mode,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let result = error::catch(body);
+    if result.is_err() && mode == Mode::TopLevel {
+        transaction::restart();
+    }
+    if mode != Mode::Caller {
+        lock::unlock(project.id);
+    }
+    result
+}
+
+/// A lock that the session took by hand would be released under its feet.
+fn refuse_held(project: &Project, mode: Mode) -> Result<()> {
+    if lock::is_held(project.id) && scope(mode) == Scope::Session {
+        return Err(Failure::new(
+            Code::Nested,
+            format!(
+                "this session holds the lock of project \"{}\" already",
+                project.name
+            ),
+            "SELECT pg_advisory_unlock_all() releases what this session took by hand",
+        ));
+    }
+    Ok(())
+}
+
 fn described(holder: Option<&Holder>) -> &str {
     holder.map_or("a session that has just ended", |holder| {
         &holder.description
     })
 }
 
-/// 55P03, with who holds the lock.
-pub fn busy(project: &Project, holder: Option<&Holder>, waited: Option<Duration>) -> Failure {
+/// 55P03, with who holds the lock; `or` is how the call could wait.
+fn busy(project: &Project, holder: Option<&Holder>, waited: Option<Duration>, or: &str) -> Failure {
     let waited = match waited {
         Some(waited) => format!(" after waiting {}", super::place::duration(waited)),
         None => String::new(),
@@ -123,7 +161,7 @@ pub fn busy(project: &Project, holder: Option<&Holder>, waited: Option<Duration>
             "project \"{}\" is being migrated by another session{waited}",
             project.name
         ),
-        format!("run again when it has ended, or with wait => '5 min'{look}"),
+        format!("run again when it has ended{or}{look}"),
     )
     .detail(described(holder))
 }

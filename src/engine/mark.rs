@@ -1,20 +1,12 @@
-//! What an operator did by hand is told to the ledger: `migrate_mark`.
-//!
-//! Nothing of the migration runs. The step that is written says who, when and why.
+//! How a single migration stands, as an operator says: `migrate_mark`.
 
-use belay_core::plan::{Direction, Entry, PlannedStep};
+use belay_core::plan::Direction;
 
-use super::planning::Origin;
-use super::transactional::StepRun;
-use super::{contention, stepwise};
+use super::by_hand::{self, ByHand};
+use super::stepwise;
 use crate::error::{Code, Failure, Result};
-use crate::ledger::Ledger;
-use crate::ledger::project::Project;
 use crate::ledger::registry::Registered;
-use crate::ledger::run::NewRun;
 use crate::ledger::unfinished::Progress;
-use crate::pg::lock::{self, Scope};
-use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, portal};
 
 /// What the operator says.
@@ -40,64 +32,19 @@ impl std::str::FromStr for State {
 
 /// One call of `migrate_mark`.
 pub struct Mark<'a> {
-    /// The ledger.
-    pub ledger: &'a Ledger,
-    /// The project.
-    pub project: &'a Project,
+    /// Who says so, of what.
+    pub by_hand: ByHand<'a>,
     /// The migration.
     pub name: &'a str,
     /// How it stands.
     pub state: State,
     /// The statement at which an unfinished migration goes on, from 1.
     pub statement: Option<u32>,
-    /// Why.
-    pub reason: Option<&'a str>,
 }
 
 /// Writes it down, in the caller's transaction.
 pub fn mark(mark: &Mark<'_>) -> Result<()> {
-    transaction::refuse_read_only(Mode::Caller)?;
-    if !lock::try_lock(mark.project.id, Scope::Transaction) {
-        let holder = mark.ledger.lock_holder(mark.project)?;
-        return Err(contention::busy(mark.project, holder.as_ref(), None));
-    }
-    mark.ledger.refuse_old_snapshot(mark.project)?;
-    let found = mark
-        .ledger
-        .lock_registered(mark.project, mark.name)?
-        .ok_or_else(|| {
-            Failure::new(
-                Code::Unknown,
-                format!("migration \"{}\" is not registered", mark.name),
-                "SELECT name, state FROM belay.migrate_status() lists what is registered",
-            )
-        })?;
-    let progress = mark.ledger.progress(found.id)?;
-    if found.applied == (mark.state == State::Applied)
-        && progress.is_none()
-        && mark.statement.is_none()
-    {
-        client::notice(format!("{} is {} already", mark.name, word(mark.state)));
-        return Ok(());
-    }
-    let run = mark.ledger.begin_run(
-        mark.project,
-        &NewRun {
-            verb: "mark",
-            ordering: mark.project.ordering,
-            transaction: "caller",
-            arguments: serde_json::json!({
-                "name": mark.name, "state": word(mark.state), "statement": mark.statement,
-            }),
-            reason: mark.reason,
-        },
-    )?;
-    match (mark.statement, &progress) {
-        (Some(statement), Some(progress)) => mark.go_on_at(&found, progress, statement, run)?,
-        (Some(_), None) => return Err(mark.not_begun()),
-        (None, _) => mark.settle(&found, progress.is_some(), run)?,
-    }
-    mark.ledger.finish_run(run, "succeeded", 0, 0)
+    mark.by_hand.alone(|| mark.write_down())
 }
 
 fn word(state: State) -> &'static str {
@@ -108,6 +55,31 @@ fn word(state: State) -> &'static str {
 }
 
 impl Mark<'_> {
+    fn write_down(&self) -> Result<()> {
+        let (ledger, state) = (self.by_hand.ledger, word(self.state));
+        let found = self.by_hand.find(self.name)?;
+        let progress = ledger.progress(found.id)?;
+        if found.applied == (self.state == State::Applied)
+            && progress.is_none()
+            && self.statement.is_none()
+        {
+            client::notice(format!("{} is {state} already", self.name));
+            return Ok(());
+        }
+        let arguments = serde_json::json!({
+            "name": self.name, "state": state, "statement": self.statement,
+        });
+        let run = self.by_hand.begin("mark", arguments)?;
+        match (self.statement, &progress) {
+            (Some(statement), Some(progress)) => {
+                self.go_on_at(&found, progress, statement, run)?;
+            }
+            (Some(_), None) => return Err(self.not_begun()),
+            (None, _) => self.settle(&found, progress.is_some(), run)?,
+        }
+        ledger.finish_run(run, "succeeded", 0, 0)
+    }
+
     fn not_begun(&self) -> Failure {
         Failure::new(
             Code::InvalidParameter,
@@ -119,45 +91,19 @@ impl Mark<'_> {
         )
     }
 
-    fn step(&self, found: &Registered, direction: Direction) -> PlannedStep {
-        PlannedStep {
-            entry: Entry {
-                id: found.id,
-                name: found.name.clone(),
-                key: found.sort_key.clone(),
-                requires: Vec::new(),
-                pair: None,
-                reversible: true,
-                phase: None,
-                release: None,
-            },
-            direction,
-            resume_at: None,
-            obstacle: None,
-        }
-    }
-
     /// The migration counts as applied, or as pending, from now on.
     fn settle(&self, found: &Registered, unfinished: bool, run: i64) -> Result<()> {
         if unfinished {
-            self.ledger.end_progress(found.id)?;
+            self.by_hand.ledger.end_progress(found.id)?;
         }
         let direction = match self.state {
             State::Applied => Direction::Up,
             State::Pending => Direction::Down,
         };
         if found.applied != (self.state == State::Applied) {
-            let step = self.step(found, direction);
-            let this = StepRun::new(
-                self.ledger,
-                self.project,
-                run,
-                Mode::Caller,
-                &step,
-                Origin::default(),
-            );
-            let text = this.lock_text()?;
-            self.ledger.record_done(&this.attempt(text))?;
+            let (name, key) = (found.name.clone(), found.sort_key.clone());
+            let step = by_hand::planned(found.id, name, key, direction);
+            self.by_hand.settle(run, &step)?;
         }
         client::notice(format!("{} is marked {}", self.name, word(self.state)));
         Ok(())
@@ -171,40 +117,23 @@ impl Mark<'_> {
         statement: u32,
         run: i64,
     ) -> Result<()> {
-        let direction = if found.applied {
-            Direction::Down
-        } else {
-            Direction::Up
+        let (direction, ended) = match found.applied {
+            true => (Direction::Down, "pending"),
+            false => (Direction::Up, "applied"),
         };
-        let step = self.step(found, direction);
-        let this = StepRun::new(
-            self.ledger,
-            self.project,
-            run,
-            Mode::Caller,
-            &step,
-            Origin::default(),
-        );
+        let (name, key) = (found.name.clone(), found.sort_key.clone());
+        let step = by_hand::planned(found.id, name, key, direction);
+        let this = self.by_hand.step(run, &step);
         let text = this.lock_text()?;
         let _memory = portal::Memory::enter();
         let script = this.parse(text)?;
         let before = usize::try_from(statement).unwrap_or(usize::MAX) - 1;
-        if before >= script.statements.len() {
+        let statements = script.statements.len();
+        if before >= statements {
             return Err(Failure::new(
                 Code::InvalidParameter,
-                format!(
-                    "migration \"{}\" has {} statements",
-                    self.name,
-                    script.statements.len()
-                ),
-                format!(
-                    "pass a statement of it; when all have run, mark it '{}' without one",
-                    if direction == Direction::Up {
-                        "applied"
-                    } else {
-                        "pending"
-                    }
-                ),
+                format!("migration \"{}\" has {statements} statements", self.name),
+                format!("pass a statement of it; when all have run, mark it '{ended}' without one"),
             ));
         }
         let done: Vec<String> = (0..before)
@@ -213,11 +142,10 @@ impl Mark<'_> {
                 None => stepwise::checksum(&script, index),
             })
             .collect();
-        self.ledger.set_progress(found.id, &done)?;
+        self.by_hand.ledger.set_progress(found.id, &done)?;
         client::notice(format!(
-            "{} goes on at statement {statement} of {}",
-            self.name,
-            script.statements.len()
+            "{} goes on at statement {statement} of {statements}",
+            self.name
         ));
         Ok(())
     }

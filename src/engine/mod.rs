@@ -1,6 +1,9 @@
 //! Runs a plan: transactions, statements, locks, resume. Knows nothing of SQL signatures.
 
 mod active;
+pub mod baseline;
+mod build;
+pub mod by_hand;
 pub mod call;
 mod contention;
 mod leftovers;
@@ -11,6 +14,7 @@ pub mod place;
 pub mod planning;
 mod privileged;
 pub mod prune;
+pub mod repair;
 mod retry;
 mod run;
 mod statements;

@@ -2,7 +2,9 @@
 
 use belay_core::naming::Naming;
 use belay_core::order::Ordering;
-use belay_core::plan::{self, Direction, Obstacle, Plan, PlanError, PlannedStep, Request};
+use belay_core::plan::{
+    self, Direction, Obstacle, Plan, PlanError, PlannedStep, Request, Unfinished,
+};
 
 use super::call::{Call, Transaction};
 use crate::error::{Code, Failure, Result};
@@ -141,27 +143,37 @@ pub fn refuse_obstacles(plan: &Plan, project: &Project) -> Result<()> {
 
 /// Refuses to say that nothing is left to do while a migration has begun and not ended.
 pub fn refuse_unfinished(planned: &Planned, project: &Project) -> Result<()> {
-    let Some(unfinished) = &planned.gathered.facts.unfinished else {
-        return Ok(());
-    };
-    let verb = match unfinished.direction {
-        Direction::Up => "migrate_up",
-        Direction::Down => "migrate_down",
-    };
-    Err(Failure::new(
+    match &planned.gathered.facts.unfinished {
+        Some(unfinished) => Err(not_finished(unfinished, project)),
+        None => Ok(()),
+    }
+}
+
+/// MG007, with the verb that finishes it.
+pub fn not_finished(unfinished: &Unfinished, project: &Project) -> Failure {
+    Failure::new(
         Code::Unfinished,
         format!(
             "migration \"{}\" began to go {} and has not finished; statement {} is next",
             unfinished.name, unfinished.direction, unfinished.next_statement
         ),
-        match project.name.as_str() {
-            DEFAULT => format!("finish it: CALL belay.{verb}()"),
-            name => format!(
-                "finish it: CALL belay.{verb}(project => {})",
-                pgrx::spi::quote_literal(name)
-            ),
-        },
-    ))
+        format!("finish it: {}", resuming(unfinished.direction, project)),
+    )
+}
+
+/// The call that goes on with an unfinished migration.
+pub fn resuming(direction: Direction, project: &Project) -> String {
+    let argument = project_argument(&project.name);
+    let only = argument.strip_prefix(", ").unwrap_or_default();
+    format!("CALL belay.migrate_{direction}({only})")
+}
+
+/// The last argument of a call in a project that is not the default.
+pub fn project_argument(project: &str) -> String {
+    match project {
+        DEFAULT => String::new(),
+        name => format!(", project => {}", pgrx::spi::quote_literal(name)),
+    }
 }
 
 /// A step that cannot run in a transaction has no place where one transaction holds the run.

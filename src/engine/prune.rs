@@ -6,7 +6,7 @@ use super::{active, contention};
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
-use crate::pg::lock::{self, Scope};
+use crate::pg::transaction::Mode;
 
 /// Removes what ended before `before`; the number of steps. For the project's owner, while no run
 /// of the project is going on.
@@ -15,10 +15,7 @@ pub fn prune(ledger: &Ledger, project: &Project, before: TimestampWithTimeZone) 
     project.refuse_strangers("prune its history")?;
     // Registrations wait, so that a definition is either registered or swept.
     let project = ledger.lock_project(project)?;
-    if !lock::try_lock(project.id, Scope::Transaction) {
-        let holder = ledger.lock_holder(&project)?;
-        return Err(contention::busy(&project, holder.as_ref(), None));
-    }
+    contention::take_now(ledger, &project, Mode::Caller)?;
     ledger.refuse_old_snapshot(&project)?;
     ledger.prune_history(&project, before)
 }

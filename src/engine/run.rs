@@ -16,7 +16,7 @@ use crate::ledger::project::{self, Project};
 use crate::ledger::run::NewRun;
 use crate::pg::extension::MemberGuard;
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{cancel, client, error, lock, timeout};
+use crate::pg::{cancel, client, lock, timeout};
 
 /// What a run did.
 #[derive(Debug, Default, Clone, Copy)]
@@ -108,21 +108,14 @@ fn alone(
         let planned = planning::make(ledger, project, &call.request, ordering)?;
         return nothing_to_do(ledger, project, &planned);
     }
-    let result = error::catch(|| {
+    contention::release_after(project, call.mode, || {
         if call.mode == Mode::Caller {
             ledger.refuse_old_snapshot(project)?;
         }
         ledger.seal()?;
         let _guard = MemberGuard::new(&ledger.installed)?;
         under_lock(ledger, project, call, ordering)
-    });
-    if result.is_err() && call.mode == Mode::TopLevel {
-        transaction::restart();
-    }
-    if call.mode != Mode::Caller {
-        lock::unlock(project.id);
-    }
-    result
+    })
 }
 
 /// A run whose session died after its last migration is told by the next call, too.

@@ -6,9 +6,10 @@ use super::contention;
 use super::planning::Origin;
 use crate::error::{Code, Failure, Result};
 use crate::guc;
+use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
-use crate::pg::lock_wait::Watch;
+use crate::pg::lock_wait::{self, Watch};
 use crate::pg::parse::Script;
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, client, extension, identity, portal, settings, timeout};
@@ -118,6 +119,22 @@ pub fn explain(failure: &mut Failure, transactional: bool) {
         failure.add_hint(
             "the statement cannot run in a transaction: put \"-- belay: transaction off\" at the head of the migration",
         );
+    }
+}
+
+/// Adds, to the error of a lock that was not to be had, what was waited for and who holds it. The
+/// caller's transaction, which has failed, cannot be asked.
+pub fn name_holders(ledger: &Ledger, mode: Mode, failure: &mut Failure) {
+    if failure.sqlstate() != "55P03" {
+        return;
+    }
+    let (Some(awaited), true) = (lock_wait::take(), mode != Mode::Caller) else {
+        return;
+    };
+    // The error matters more than what could not be found out about it.
+    let found = transaction::attempt(mode, || ledger.describe_wait(&awaited));
+    if let Ok(Some(holders)) = found {
+        failure.add_detail(&holders);
     }
 }
 

@@ -13,6 +13,7 @@ use belay_core::plan::PlannedStep;
 
 use self::build::Ground;
 use self::resume::{refuse_edited, refuse_session_state};
+use super::build::without_lock_timeout;
 use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
@@ -238,14 +239,4 @@ impl Stepwise<'_> {
         self.this.announce("failed");
         Ok(failure)
     }
-}
-
-/// A build waits for other sessions' transactions as long as they take.
-fn without_lock_timeout(body: impl FnOnce() -> Result<()>) -> Result<()> {
-    let lock_timeout = settings::get(c"lock_timeout");
-    settings::set_text_for_session(c"lock_timeout", "0");
-    transaction::commit()?;
-    let result = body();
-    settings::set_text_for_session(c"lock_timeout", &lock_timeout);
-    result
 }

@@ -14,8 +14,8 @@ use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::ledger::step::{Attempt, Place};
-use crate::pg::transaction::{self, Mode};
-use crate::pg::{client, identity, lock_wait, parse, settings};
+use crate::pg::transaction::Mode;
+use crate::pg::{client, identity, parse, settings};
 
 /// One step of a run.
 pub struct StepRun<'a> {
@@ -234,9 +234,7 @@ impl<'a> StepRun<'a> {
     /// The failure with its place in CONTEXT and position.
     pub fn marked(&self, mut failure: Failure, transactional: bool) -> Failure {
         statements::explain(&mut failure, transactional);
-        if failure.sqlstate() == "55P03" {
-            self.name_holders(&mut failure);
-        }
+        statements::name_holders(self.ledger, self.mode, &mut failure);
         if self.origin.confined && failure.sqlstate() == "42501" {
             failure.add_hint(
                 "SET ROLE is in force, and whoever registered this does not hold the rights of the session's user, so it may not \
@@ -248,19 +246,6 @@ impl<'a> StepRun<'a> {
             place::mark(&mut failure, &self.attempt(text), self.place(), sql);
         }
         failure
-    }
-
-    /// Adds what was waited for and who holds it. The caller's transaction, which has failed, cannot
-    /// be asked.
-    fn name_holders(&self, failure: &mut Failure) {
-        let (Some(awaited), true) = (lock_wait::take(), self.mode != Mode::Caller) else {
-            return;
-        };
-        // The error matters more than what could not be found out about it.
-        let found = transaction::attempt(self.mode, || self.ledger.describe_wait(&awaited));
-        if let Ok(Some(holders)) = found {
-            failure.add_detail(&holders);
-        }
     }
 
     /// Announces the step; delivered by its commit.

@@ -120,6 +120,20 @@ impl Ledger {
         self.select(SQL, &[bind(project.id)], |row| entry_from(&row))
     }
 
+    /// Id, name and place of what is pending up to a place, that one included, in order.
+    pub fn pending_up_to(
+        &self,
+        project: &Project,
+        place: &[u8],
+    ) -> Result<Vec<(i64, String, Vec<u8>)>> {
+        const SQL: &str = "SELECT m.id, m.name, p.sort_key
+               FROM belay.pending p JOIN belay.migration m ON m.id = p.migration_id
+              WHERE p.project_id = $1 AND p.sort_key <= $2 ORDER BY p.sort_key";
+        self.select(SQL, &[bind(project.id), bind(place)], |row| {
+            Ok((row.require(1)?, row.require(2)?, row.require(3)?))
+        })
+    }
+
     fn applied_wanted(&self, project: &Project, request: &Request) -> Result<Vec<(Entry, Traits)>> {
         const NEWEST: &str = concat!(
             "SELECT ",

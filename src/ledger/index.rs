@@ -13,6 +13,8 @@ use crate::pg::spi::bind;
 pub struct Existing {
     /// Its oid.
     pub id: Oid,
+    /// Its schema.
+    pub schema: String,
     /// Its name.
     pub name: String,
     /// Schema and name, quoted.
@@ -39,7 +41,9 @@ pub struct Builder {
 impl Ledger {
     /// The index of that name in that schema.
     pub fn find_index(&self, schema: Option<&str>, name: &str) -> Result<Option<Existing>> {
-        const SQL: &str = "SELECT i.indexrelid, i.indexrelid::regclass::text, i.indrelid, i.indrelid::regclass::text, i.indisvalid
+        const SQL: &str = "SELECT i.indexrelid, i.indexrelid::regclass::text, i.indrelid, i.indrelid::regclass::text, i.indisvalid,
+                    (SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                      WHERE c.oid = i.indexrelid)
                FROM pg_catalog.pg_index i
               WHERE i.indexrelid = pg_catalog.to_regclass(
                     coalesce(pg_catalog.quote_ident($1) || '.', '') || pg_catalog.quote_ident($2))";
@@ -51,6 +55,7 @@ impl Ledger {
                 table: row.get(3)?.unwrap_or(Oid::INVALID),
                 table_quoted: row.require(4)?,
                 valid: row.require(5)?,
+                schema: row.require(6)?,
             })
         })
     }

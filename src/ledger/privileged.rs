@@ -2,7 +2,6 @@
 //! call that refuses them.
 
 use belay_core::plan::Direction;
-use pgrx::pg_sys::Oid;
 
 use super::Ledger;
 use crate::error::Result;
@@ -52,12 +51,5 @@ impl Ledger {
                 down: row.get(5)?,
             })
         })
-    }
-
-    /// Whether a role may read the texts of all projects.
-    pub fn may_read_texts(&self, role: Oid) -> Result<bool> {
-        const SQL: &str = "SELECT pg_catalog.has_table_privilege($1, 'belay.definition', 'SELECT')";
-        let may = self.select_one(SQL, &[bind(role)], |row| row.require(1))?;
-        Ok(may.unwrap_or(false))
     }
 }

@@ -10,10 +10,10 @@ use super::Ledger;
 use super::facts::Traits;
 use super::project::Project;
 use crate::error::Result;
-use crate::pg::cancel;
 use crate::pg::row as stored;
 use crate::pg::spi::{Row, bind};
 use crate::pg::table::Table;
+use crate::pg::{cancel, identity};
 
 /// A registered migration, as far as a load compares it.
 #[derive(Debug, Clone)]
@@ -222,6 +222,15 @@ impl Ledger {
               ORDER BY sort_key LIMIT 1";
         let arguments = [bind(project.id), bind(one), bind(other), bind(but)];
         self.select_one(SQL, &arguments, |row| row.require(1))
+    }
+
+    /// Whether current_user may read the texts of all projects.
+    pub fn may_read_texts(&self) -> Result<bool> {
+        const SQL: &str = "SELECT pg_catalog.has_table_privilege($1, 'belay.definition', 'SELECT')";
+        let role = bind(identity::current_role());
+        Ok(self
+            .select_one(SQL, &[role], |row| row.require(1))?
+            .unwrap_or(false))
     }
 
     /// How long and how often a migration tries to get its locks.

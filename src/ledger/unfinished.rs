@@ -22,7 +22,57 @@ pub struct Progress {
     pub done: Vec<String>,
 }
 
+/// The migration of a project that has begun and not ended.
+#[derive(Debug, Clone)]
+pub struct Stopped {
+    /// Its name.
+    pub name: String,
+    /// Which way it went.
+    pub direction: Direction,
+    /// How many statements it had.
+    pub statements: i32,
+    /// Where it stands.
+    pub progress: Progress,
+}
+
 impl Ledger {
+    /// The migration that is unfinished in a project, of which there is at most one.
+    pub fn stopped(&self, project: &Project) -> Result<Option<Stopped>> {
+        const SQL: &str =
+            "SELECT m.name, u.direction::text, coalesce(s.statements, 0), u.statement, u.started, u.leaves, u.done
+               FROM belay.unfinished u
+               JOIN belay.migration m ON m.id = u.migration_id
+               JOIN belay.step s ON s.id = u.step_id
+              WHERE u.project_id = $1";
+        self.select_one(SQL, &[bind(project.id)], |row| {
+            Ok(Stopped {
+                name: row.require(1)?,
+                direction: match row.require::<String>(2)?.as_str() {
+                    "down" => Direction::Down,
+                    _ => Direction::Up,
+                },
+                statements: row.require(3)?,
+                progress: Progress {
+                    statement: row.require(4)?,
+                    started: row.require(5)?,
+                    leaves: row.get::<JsonB>(6)?.map(|leaves| leaves.0),
+                    done: row.require(7)?,
+                },
+            })
+        })
+    }
+
+    /// The texts of a migration that have run in that direction, newest first.
+    pub fn texts_that_ran(&self, migration: i64, direction: Direction) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT CASE $2 WHEN 'up' THEN d.up ELSE d.down END
+               FROM belay.definition d
+              WHERE d.id IN (SELECT s.definition_id FROM belay.step s WHERE s.migration_id = $1 AND s.direction = $2)
+              ORDER BY d.id DESC";
+        let arguments = [bind(migration), bind(direction.to_string())];
+        let texts = self.select(SQL, &arguments, |row| row.get::<String>(1))?;
+        Ok(texts.into_iter().flatten().collect())
+    }
+
     /// The progress of a migration that has begun.
     pub fn progress(&self, migration: i64) -> Result<Option<Progress>> {
         const SQL: &str =
@@ -76,10 +126,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// The statement that was begun has raised an error; what it left is looked up on resume.
+    /// The statement that was begun has raised an error; what it left is looked up on resume. An
+    /// index that is invalid now is its own, also when somebody makes it valid.
     pub fn note_failed(&self, migration: i64) -> Result<()> {
-        const SQL: &str = "UPDATE belay.unfinished SET leaves = leaves || '{\"failed\": true}'
-              WHERE migration_id = $1 AND started";
+        const SQL: &str = "UPDATE belay.unfinished u
+                SET leaves = u.leaves || pg_catalog.jsonb_build_object('failed', true, 'left', EXISTS (
+                    SELECT FROM pg_catalog.pg_index i
+                      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+                      JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+                     WHERE NOT i.indisvalid AND c.relname = u.leaves ->> 'name' AND s.nspname = u.leaves ->> 'schema'))
+              WHERE u.migration_id = $1 AND u.started";
         self.execute(SQL, &[bind(migration)])?;
         Ok(())
     }

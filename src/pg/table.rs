@@ -170,7 +170,8 @@ impl Table {
                     return Ok(picked);
                 }
             }
-            // Somebody changed it meanwhile: look again.
+            // Somebody changed it meanwhile: look again, as long as nobody gives up waiting.
+            pgrx::check_for_interrupts!();
         }
         Ok(None)
     }

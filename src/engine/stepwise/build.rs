@@ -1,22 +1,15 @@
-//! Concurrent statements: begun with their table's lock in hand, taken under lock_timeout, so that
-//! only what the server itself waits for is waited for without limit. An index that somebody else
-//! has made, or is making, is not made again.
+//! Before a concurrent statement begins: an index that somebody else has made, or is making, is not
+//! made again.
 
-use std::time::{Duration, Instant};
-
-use super::{Stepwise, without_lock_timeout};
-use crate::engine::{contention, leftovers};
+use super::Stepwise;
+use crate::engine::build::Builds;
+use crate::engine::leftovers;
 use crate::error::Result;
 use crate::ledger::index::Existing;
 use crate::ledger::unfinished::Progress;
-use crate::pg::lock::{self, HeldTable};
+use crate::pg::lock::HeldTable;
 use crate::pg::parse::{self, Alone, Kind, Statement, Target};
 use crate::pg::{client, transaction, twin};
-
-/// Between two looks at a build that is waited for.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How often its progress is told while its phase stays the same.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether a statement waits for other sessions' transactions as long as they take.
 pub(super) fn is_concurrent(statement: &Statement) -> bool {
@@ -40,18 +33,19 @@ impl Stepwise<'_> {
     /// Gets what a concurrent statement needs before it begins. The index that it makes may be there
     /// already; an INVALID one is waited for while somebody builds it, and removed when nobody does.
     pub(super) fn prepare(&self, statement: &Statement) -> Result<Ground> {
+        let builds = self.builds();
         loop {
-            let before = self.read(|| self.existing(statement))?;
+            let before = builds.look(|| self.existing(statement))?;
             let is_it = match &before {
                 Some(index) => self.is_made_by(statement, index)?,
                 None => false,
             };
             if let (Some(index), true) = (&before, is_it) {
-                self.wait_for_builder(index)?;
+                builds.wait_for_builder(index)?;
             }
             let held = self.hold_table(statement)?;
             // Under the lock nobody begins a build or ends one.
-            let now = self.read(|| self.existing(statement))?;
+            let now = builds.look(|| self.existing(statement))?;
             if now.as_ref().map(|index| index.id) != before.map(|index| index.id) {
                 continue;
             }
@@ -69,11 +63,11 @@ impl Stepwise<'_> {
             client::notice(format!("{migration}: index \"{name}\" is there and valid"));
             return Ok(Ground::Made);
         }
-        let command = format!("DROP INDEX CONCURRENTLY {}", index.quoted);
-        self.in_transaction(|| without_lock_timeout(|| leftovers::run_alone(&command)))?;
-        client::notice(format!(
-            "{migration}: removed invalid index \"{name}\", which nobody was building"
-        ));
+        if self.builds().drop_invalid(index)? {
+            client::notice(format!(
+                "{migration}: removed invalid index \"{name}\", which nobody was building"
+            ));
+        }
         Ok(Ground::Clear(held))
     }
 
@@ -86,26 +80,32 @@ impl Stepwise<'_> {
         if !is_concurrent(statement) {
             return Ok(None);
         }
-        let left = self.read(|| match leftovers::index_of(progress.leaves.as_ref()) {
+        let builds = self.builds();
+        let left = builds.look(|| match leftovers::index_of(progress.leaves.as_ref()) {
             Some((schema, name)) => self.this.ledger.find_index(schema, name),
             None => Ok(None),
         })?;
         if let Some(index) = left {
-            self.wait_for_builder(&index)?;
+            builds.wait_for_builder(&index)?;
         }
         self.hold_table(statement)
     }
 
-    /// Takes the lock that a concurrent statement needs, for the session and as long as lock_timeout
-    /// allows. `None` where the statement will say for itself why it cannot run.
+    fn builds(&self) -> Builds<'_> {
+        Builds {
+            ledger: self.this.ledger,
+            project: self.this.project,
+            mode: self.this.mode,
+            migration: self.this.name(),
+        }
+    }
+
     fn hold_table(&self, statement: &Statement) -> Result<Option<HeldTable>> {
-        self.read(|| {
-            let table = parse::table(statement);
-            match table {
-                Some(table) if self.this.ledger.owns(table)? => Ok(Some(lock::hold_table(table))),
-                _ => Ok(None),
-            }
-        })
+        let builds = self.builds();
+        match builds.look(|| Ok(parse::table(statement)))? {
+            Some(table) => builds.hold(table),
+            None => Ok(None),
+        }
     }
 
     /// An index under the name that a statement gives, on the statement's table.
@@ -131,37 +131,5 @@ impl Stepwise<'_> {
             // The statement itself will meet the error, or that the name is taken.
             same => Ok(same.unwrap_or(false)),
         }
-    }
-
-    /// Waits, without a snapshot, while somebody builds the index, and tells how far it is.
-    fn wait_for_builder(&self, index: &Existing) -> Result<()> {
-        let mut told: Option<(String, Instant)> = None;
-        while let Some(builder) = self.read(|| self.this.ledger.find_builder(index))? {
-            let news = told.as_ref().is_none_or(|(phase, when)| {
-                *phase != builder.phase || when.elapsed() >= TOLD_EVERY
-            });
-            if news {
-                client::notice(format!(
-                    "{}: index \"{}\" is being built by {}: {}{}",
-                    self.this.name(),
-                    index.name,
-                    builder.who,
-                    builder.phase,
-                    builder.done
-                ));
-                told = Some((builder.phase, Instant::now()));
-            }
-            client::sleep(PAUSE);
-            self.read(|| {
-                client::boundary()?;
-                contention::keep(self.this.project, self.this.mode)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Looks in a transaction of its own: afterwards no snapshot is held.
-    fn read<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
-        transaction::committed(self.this.mode, body)
     }
 }

@@ -1,15 +1,17 @@
 //! What it takes to go on in another session: a text whose statements that ran are as they
 //! were, settings run again, remains of the statement that had begun.
 
-use belay_core::checksum::Checksum;
+mod edited;
 
-use super::{Stepwise, without_lock_timeout};
+use super::Stepwise;
 use crate::engine::leftovers::{self, At, Finding};
 use crate::engine::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::unfinished::Progress;
 use crate::pg::client;
 use crate::pg::parse::{Kind, Script};
+
+pub use edited::{checksum, refuse_edited};
 
 /// A resumed run is another session: what a statement left in the first one is not there.
 pub(super) fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Result<()> {
@@ -38,43 +40,6 @@ pub(super) fn refuse_session_state(this: &StepRun<'_>, script: &Script) -> Resul
     ))
 }
 
-/// What tells a statement that has run from an edited one.
-pub fn checksum(script: &Script, index: usize) -> String {
-    let text = script
-        .statements
-        .get(index)
-        .map_or("", |statement| script.statement_text(statement));
-    Checksum::of(text, None)
-        .map(|sum| sum.to_string())
-        .unwrap_or_default()
-}
-
-/// A statement that has run must be in the text as it was.
-pub(super) fn refuse_edited(
-    this: &StepRun<'_>,
-    script: &Script,
-    progress: &Progress,
-) -> Result<()> {
-    let edited = progress
-        .done
-        .iter()
-        .enumerate()
-        .find(|(i, done)| checksum(script, *i) != **done);
-    let Some((index, _)) = edited else {
-        return Ok(());
-    };
-    let now = script
-        .statements
-        .get(index)
-        .map_or("(no such statement)", |s| script.statement_text(s));
-    Err(Failure::new(
-        Code::Changed,
-        format!("migration \"{}\" was edited at statement {}, which has run already", this.name(), index + 1),
-        "put the statements that ran back as they were (belay.definition holds the text), and edit only what follows",
-    )
-    .detail(format!("statement {} is now: {}", index + 1, now.chars().take(200).collect::<String>())))
-}
-
 impl Stepwise<'_> {
     /// Says where it goes on, looks after what the last session left, runs the settings
     /// again. Returns the statement to go on with, from 0.
@@ -101,6 +66,7 @@ impl Stepwise<'_> {
             let finding = leftovers::examine(
                 progress.leaves.as_ref(),
                 &At {
+                    project: &self.this.project.name,
                     migration: self.this.name(),
                     direction: self.this.step.direction,
                     statement: progress.statement,
@@ -108,9 +74,7 @@ impl Stepwise<'_> {
                 },
             )?;
             told.push_str(&finding.told());
-            for command in finding.commands() {
-                self.in_transaction(|| without_lock_timeout(|| leftovers::run_alone(command)))?;
-            }
+            finding.clear(self.this.mode)?;
             client::notice(told);
             if matches!(finding, Finding::Done(_)) || finding.completes() {
                 self.in_transaction(|| self.note_done(next))?;

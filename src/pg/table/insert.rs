@@ -14,15 +14,22 @@ impl Table {
         self.insert_all(std::iter::once(fields))
     }
 
-    /// Adds rows; columns that are not named are NULL, whatever their default is. Triggers of
-    /// single rows have run when this returns, those of statements do not run.
+    /// Adds rows, which all name the same columns in the same order; what is not named is NULL,
+    /// whatever its default is. Triggers of single rows have run when this returns, those of
+    /// statements do not run.
     pub fn insert_all<'f, R>(&self, rows: impl IntoIterator<Item = R>) -> Result<()>
     where
         R: AsRef<[(&'f CStr, Field<'f>)]>,
     {
+        let mut rows = rows.into_iter().peekable();
+        let Some(first) = rows.peek() else {
+            return Ok(());
+        };
+        let columns = self.places(first.as_ref())?;
         // SAFETY: what the apply worker of a subscription does with a row (worker.c): an
         // executor state of its own, the table as the one result relation, outside of any
-        // range table. All of it is freed here, or with the transaction after an error.
+        // range table. All of it is freed here, or with the transaction after an error of the
+        // server; nothing else leads out.
         unsafe {
             let descriptor = (*self.relation).rd_att;
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
@@ -43,7 +50,7 @@ impl Table {
                 if let Some(clear) = (*(*slot).tts_ops).clear {
                     clear(slot);
                 }
-                fill(slot, descriptor, fields.as_ref())?;
+                fill(slot, &columns, fields.as_ref());
                 pg_sys::ExecSimpleRelationInsert(result, estate, slot);
             }
             pg_sys::ExecCloseIndices(result);
@@ -57,29 +64,36 @@ impl Table {
         }
         Ok(())
     }
+
+    /// Where the named columns stand in a row, from 0.
+    fn places(&self, fields: &[(&CStr, Field<'_>)]) -> Result<Vec<usize>> {
+        fields
+            .iter()
+            // SAFETY: the relation is open.
+            .map(|(name, _)| Ok(unsafe { column((*self.relation).rd_att, name)? } - 1))
+            .collect()
+    }
 }
 
 /// Puts values into an empty virtual slot.
 ///
 /// # Safety
-/// The slot is of the shape of `descriptor`.
+/// `columns` are places in a row of the slot's shape.
 unsafe fn fill(
     slot: *mut pg_sys::TupleTableSlot,
-    descriptor: pg_sys::TupleDesc,
+    columns: &[usize],
     fields: &[(&CStr, Field<'_>)],
-) -> Result<()> {
-    // SAFETY: the caller's; both arrays have a place for each column.
+) {
+    // SAFETY: the caller's; both arrays of the slot have a place for each column.
     unsafe {
-        let columns = (*descriptor).natts as usize;
-        std::slice::from_raw_parts_mut((*slot).tts_isnull, columns).fill(true);
-        for (name, field) in fields {
-            let at = column(descriptor, name)? - 1;
+        let width = (*(*slot).tts_tupleDescriptor).natts as usize;
+        std::slice::from_raw_parts_mut((*slot).tts_isnull, width).fill(true);
+        for (at, (_, field)) in columns.iter().zip(fields) {
             if let Some(datum) = field.datum() {
-                *(*slot).tts_values.add(at) = datum;
-                *(*slot).tts_isnull.add(at) = false;
+                *(*slot).tts_values.add(*at) = datum;
+                *(*slot).tts_isnull.add(*at) = false;
             }
         }
         pg_sys::ExecStoreVirtualTuple(slot);
     }
-    Ok(())
 }
