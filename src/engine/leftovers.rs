@@ -13,7 +13,7 @@ use crate::error::{Code, Failure, Result};
 use crate::ledger::leftover::{self, Index};
 use crate::pg::parse::{self, Alone, Kind, Statement};
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{cancel, portal};
+use crate::pg::{cancel, lock, portal};
 
 /// What was found of a statement that had begun.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,13 +46,21 @@ impl Finding {
         }
     }
 
-    /// Runs what has to run before going on.
-    pub fn clear(&self, mode: Mode) -> Result<()> {
+    /// Runs what has to run before going on. False: meanwhile somebody else has made valid, or
+    /// removed, what was found, so that it has to be looked at again.
+    pub fn clear(&self, mode: Mode) -> Result<bool> {
         match self {
-            Finding::Clear(indexes) => indexes.iter().try_for_each(|index| drop_index(mode, index)),
-            Finding::Finish(command, _) => run_alone(mode, command),
-            Finding::Done(_) | Finding::Repeat | Finding::Unknown => Ok(()),
+            Finding::Clear(indexes) => {
+                for index in indexes {
+                    if !drop_index(mode, index)? {
+                        return Ok(false);
+                    }
+                }
+            }
+            Finding::Finish(command, _) => run_alone(mode, command)?,
+            Finding::Done(_) | Finding::Repeat | Finding::Unknown => (),
         }
+        Ok(true)
     }
 
     /// Whether clearing ends the statement.
@@ -223,9 +231,36 @@ fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
     })
 }
 
-/// Drops an invalid index without blocking anybody; waits as long as it takes.
-pub fn drop_index(mode: Mode, index: &Index) -> Result<()> {
-    run_alone(mode, &format!("DROP INDEX CONCURRENTLY {}", index.quoted))
+/// Drops an invalid index without blocking readers and writers; waits as long as it takes. False:
+/// it is valid by now, or gone, and was left alone.
+pub fn drop_index(mode: Mode, index: &Index) -> Result<bool> {
+    let command = format!("DROP INDEX CONCURRENTLY {}", index.quoted);
+    let Some(table) = index.table else {
+        // The server says why not.
+        return run_alone(mode, &command).map(|()| true);
+    };
+    // DROP INDEX waits as well, and then takes what has the name by then. This wait holds no
+    // snapshot, which a build that goes on would wait for in its turn.
+    let held = transaction::attempt(mode, || {
+        without_lock_timeout(|| {
+            cancel::allow(|| lock::hold_builds(table));
+            Ok(())
+        })?;
+        transaction::commit()
+    });
+    let dropped = held
+        .and_then(|()| transaction::attempt(mode, || is_still_invalid(index)))
+        .and_then(|still| match still {
+            true => run_alone(mode, &command).map(|()| true),
+            false => Ok(false),
+        });
+    lock::release_builds(table);
+    dropped
+}
+
+fn is_still_invalid(index: &Index) -> Result<bool> {
+    let now = leftover::find_relation(Some(&index.schema), &index.name)?;
+    Ok(now.is_some_and(|now| now.oid == index.oid && !now.valid))
 }
 
 /// Runs one command of Belay's own that commits by itself.

@@ -166,8 +166,13 @@ impl Found<'_> {
                 client::boundary()?;
                 contention::keep(self.project, mode)
             })?;
-            leftovers::drop_index(mode, index)?;
-            client::notice(format!("removed {}", self.named(index)));
+            client::notice(match leftovers::drop_index(mode, index)? {
+                true => format!("removed {}", self.named(index)),
+                false => format!(
+                    "index \"{}\" stays: another session made it valid, or removed it",
+                    index.name
+                ),
+            });
             Ok(())
         });
         let restored = transaction::attempt(mode, || {

@@ -1,6 +1,8 @@
 //! Looks at the catalog for what an interrupted statement left. Runs as the caller, whose
 //! search_path the statement was written for.
 
+use pgrx::pg_sys::Oid;
+
 use crate::error::Result;
 use crate::pg::spi::{self, Row, bind};
 
@@ -15,6 +17,10 @@ pub struct Index {
     pub quoted: String,
     /// pg_index.indisvalid; true for what is no index.
     pub valid: bool,
+    /// pg_class.oid
+    pub oid: Oid,
+    /// The table of an index that the current role may drop.
+    pub table: Option<Oid>,
 }
 
 /// A partition's parent.
@@ -40,7 +46,8 @@ macro_rules! named {
 /// The relation of that name, as the search_path finds it when no schema is given.
 pub fn find_relation(schema: Option<&str>, name: &str) -> Result<Option<Index>> {
     const SQL: &str = concat!(
-        "SELECT c.relname::pg_catalog.text, s.nspname::pg_catalog.text, pg_catalog.format('%I.%I', s.nspname, c.relname), coalesce(i.indisvalid, true)
+        "SELECT c.relname::pg_catalog.text, s.nspname::pg_catalog.text, pg_catalog.format('%I.%I', s.nspname, c.relname), coalesce(i.indisvalid, true),
+                c.oid, CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') OR pg_catalog.pg_has_role(s.nspowner, 'USAGE') THEN i.indrelid END
            FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
            LEFT JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
@@ -66,7 +73,8 @@ pub fn find_reindex_remains(schema: Option<&str>, name: &str) -> Result<Vec<Inde
                JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) tree.oid
                JOIN pg_catalog.pg_index x ON x.indrelid OPERATOR(pg_catalog.=) t.oid OR x.indrelid OPERATOR(pg_catalog.=) t.reltoastrelid
            )
-           SELECT DISTINCT c.relname::pg_catalog.text, s.nspname::pg_catalog.text, pg_catalog.format('%I.%I', s.nspname, c.relname), false
+           SELECT DISTINCT c.relname::pg_catalog.text, s.nspname::pg_catalog.text, pg_catalog.format('%I.%I', s.nspname, c.relname), false,
+                  c.oid, CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') OR pg_catalog.pg_has_role(s.nspowner, 'USAGE') THEN i.indrelid END
              FROM own
              JOIN pg_catalog.pg_class o ON o.oid OPERATOR(pg_catalog.=) own.indexrelid
              JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) own.indrelid AND NOT i.indisvalid
@@ -88,6 +96,8 @@ fn index(row: &Row<'_, '_>) -> Result<Index> {
         schema: row.require(2)?,
         quoted: row.require(3)?,
         valid: row.require(4)?,
+        oid: row.get(5)?.unwrap_or(Oid::INVALID),
+        table: row.get(6)?,
     })
 }
 

@@ -36,6 +36,11 @@ pub fn try_lock(project: i32, scope: Scope) -> bool {
 /// Whether this transaction holds a table lock that only DDL takes (ShareUpdateExclusive and
 /// stronger).
 pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
+    (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
+        .any(|mode| is_locked(table, mode))
+}
+
+fn is_locked(table: pg_sys::Oid, mode: u32) -> bool {
     // SAFETY: a zeroed LOCKTAG is valid; the fields are those of SET_LOCKTAG_RELATION (lock.h).
     unsafe {
         let mut tag: pg_sys::LOCKTAG = std::mem::zeroed();
@@ -43,8 +48,39 @@ pub fn is_locked_for_ddl(table: pg_sys::Oid) -> bool {
         tag.locktag_field2 = table.to_u32();
         tag.locktag_type = pg_sys::LockTagType::LOCKTAG_RELATION as u8;
         tag.locktag_lockmethodid = pg_sys::DEFAULT_LOCKMETHOD as u8;
-        (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
-            .any(|mode| compat::lock_held_by_me(&tag, mode as i32))
+        compat::lock_held_by_me(&tag, mode as i32)
+    }
+}
+
+/// Waits until nobody builds, reindexes or alters the table, and keeps it so across transactions,
+/// until [`release_builds`]. Readers and writers go on.
+pub fn hold_builds(table: pg_sys::Oid) {
+    let mut relation = in_this_database(table);
+    // SAFETY: the lock of a table of this database, as CREATE INDEX CONCURRENTLY takes it.
+    unsafe {
+        pg_sys::LockRelationIdForSession(&mut relation, pg_sys::ShareUpdateExclusiveLock as i32);
+    }
+}
+
+/// Releases what [`hold_builds`] took.
+pub fn release_builds(table: pg_sys::Oid) {
+    if is_locked(table, pg_sys::ShareUpdateExclusiveLock) {
+        let mut relation = in_this_database(table);
+        // SAFETY: as above; the server warns where it is not held.
+        unsafe {
+            pg_sys::UnlockRelationIdForSession(
+                &mut relation,
+                pg_sys::ShareUpdateExclusiveLock as i32,
+            );
+        }
+    }
+}
+
+fn in_this_database(table: pg_sys::Oid) -> pg_sys::LockRelId {
+    pg_sys::LockRelId {
+        relId: table,
+        // SAFETY: reads a backend variable.
+        dbId: unsafe { pg_sys::MyDatabaseId },
     }
 }
 

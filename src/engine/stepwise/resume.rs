@@ -59,18 +59,8 @@ impl Stepwise<'_> {
         }
         if progress.started {
             self.take_in_hand(next);
-            let finding = leftovers::examine(
-                progress.leaves.as_ref(),
-                &At {
-                    project: &self.this.project.name,
-                    migration: self.this.name(),
-                    direction: self.this.step.direction,
-                    statement: progress.statement,
-                    statements: self.this.progress.statements.get(),
-                },
-            )?;
+            let finding = self.cleared(progress)?;
             told.push_str(&finding.told());
-            finding.clear(self.this.mode)?;
             client::notice(told);
             if matches!(finding, Finding::Done(_)) || finding.completes() {
                 self.in_transaction(|| self.note_done(next))?;
@@ -80,5 +70,22 @@ impl Stepwise<'_> {
             client::notice(told);
         }
         Ok(next)
+    }
+
+    /// What was found of the statement that had begun, after clearing it away.
+    fn cleared(&self, progress: &Progress) -> Result<Finding> {
+        let place = At {
+            project: &self.this.project.name,
+            migration: self.this.name(),
+            direction: self.this.step.direction,
+            statement: progress.statement,
+            statements: self.this.progress.statements.get(),
+        };
+        loop {
+            let finding = leftovers::examine(progress.leaves.as_ref(), &place)?;
+            if finding.clear(self.this.mode)? {
+                return Ok(finding);
+            }
+        }
     }
 }
