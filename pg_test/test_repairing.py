@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from harness.database import Database
+from harness.database import Database, Running
 from harness.session import expect_error
+from harness.waiting import poll_until
 from ledger import applied, history, load, nothing_changes, numbered
 
 
@@ -582,3 +583,49 @@ def test_an_invalid_index_that_was_made_valid_by_hand_is_gone_on_with(db):
     db.execute("CALL belay.migrate_up()")
     assert '0001: resuming at statement 2 of 2; index "i" is there and valid' in db.session.messages
     assert applied(db) == ["0001", "0002"]
+
+
+def wait_until_it_waits_for(colleague: Running, run: Running) -> None:
+    told = f'index "i" is being built by pid {colleague.pid}'
+    poll_until(lambda: not run.is_running or any(told in message for message in run.session.messages), what=told)
+    assert run.is_running
+
+
+@pytest.mark.parametrize("call", ["CALL belay.migrate_repair()", "CALL belay.migrate_up()"])
+def test_an_index_that_a_colleague_makes_valid_meanwhile_stays(db, call):
+    """DROP INDEX would wait for the colleague, and then take what has the name by then."""
+    failed_build(db)
+    db.execute("DELETE FROM t")
+    writer = db.connect(autocommit=False)
+    writer.execute("INSERT INTO t VALUES (99)")
+    colleague = db.start("REINDEX INDEX CONCURRENTLY i")
+    db.wait_until_blocked(colleague.pid)
+    run = db.start(call, options="-c lock_timeout=100ms")
+    wait_until_it_waits_for(colleague, run)
+    db.wait_for("SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = %s", [run.pid], what="the colleague does not wait for it")
+    writer.commit()
+    colleague.finish()
+    run.finish()
+    assert indexes(db) == [("i", True)]
+    held = "SELECT locktype, mode FROM pg_locks WHERE pid = %s AND (locktype = 'advisory' OR relation = 't'::regclass)"
+    assert db.rows(held, [run.pid]) == [] and run.session.one("SHOW lock_timeout") == "100ms"
+    db.execute("CALL belay.migrate_up()")
+    assert applied(db) == ["0001", "0002"]
+
+
+def test_a_wait_for_a_colleague_can_be_cancelled_and_holds_nothing(db):
+    failed_build(db)
+    db.execute("DELETE FROM t")
+    writer = db.connect(autocommit=False)
+    writer.execute("INSERT INTO t VALUES (99)")
+    colleague = db.start("REINDEX INDEX CONCURRENTLY i")
+    db.wait_until_blocked(colleague.pid)
+    run = db.start("CALL belay.migrate_repair()")
+    wait_until_it_waits_for(colleague, run)
+    run.cancel()
+    with expect_error("57014"):
+        run.finish()
+    assert db.rows("SELECT locktype, mode FROM pg_locks WHERE pid = %s AND (locktype = 'advisory' OR relation = 't'::regclass)", [run.pid]) == []
+    writer.commit()
+    colleague.finish()
+    assert indexes(db) == [("i", True)]

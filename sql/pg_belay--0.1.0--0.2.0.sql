@@ -114,10 +114,6 @@ REVOKE ALL ON FUNCTION belay.history_prune FROM PUBLIC;
 COMMENT ON TABLE belay.step IS 'One row an attempt at one migration in one direction. Append-only: a finished step never changes; belay.history_prune removes old ones.';
 
 -- ---------------------------------------------------------------------------
--- Roles
--- ---------------------------------------------------------------------------
-
--- ---------------------------------------------------------------------------
 -- Mending: baselines and repairs are runs
 -- ---------------------------------------------------------------------------
 ALTER TABLE belay.run DROP CONSTRAINT run_verb_check,
@@ -318,3 +314,17 @@ END $$;
 COMMENT ON FUNCTION belay.migrate_status IS
 'One row a registered migration, in order. state: applied, pending, late, blocked, running, dirty (a non-transactional one that stopped), missing, changed. position: execution order from 1. next_command: what to do about it.
 Works on a standby and takes no lock. Errors: MG011 unknown project.';
+
+-- All that was made here belongs to the extension's owner, whoever updates it.
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN
+        SELECT p.oid::pg_catalog.regprocedure AS routine, pg_catalog.pg_get_userbyid(e.extowner) AS owner
+          FROM pg_catalog.pg_proc p, pg_catalog.pg_extension e
+         WHERE e.extname = 'pg_belay' AND p.pronamespace = 'belay'::pg_catalog.regnamespace AND p.proowner <> e.extowner
+    LOOP
+        EXECUTE pg_catalog.format('ALTER ROUTINE %s OWNER TO %I', made.routine, made.owner);
+    END LOOP;
+END $$;
