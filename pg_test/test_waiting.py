@@ -15,8 +15,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, history, load, nothing_changes, numbered
 
-HOLDERS_MIGRATION = pytest.mark.xfail(reason="who runs is told without the migration that it is at")
-
 CLASS = 1651270009
 
 
@@ -144,7 +142,6 @@ def test_sg_18_release_and_phase_without_a_target_wait_like_a_run_to_the_latest(
     assert applied(db, "app") == ["1.0.0_01_pre_a", "1.0.0_02_post_b"]
 
 
-@HOLDERS_MIGRATION
 @pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
 def test_sg_04_who_fails_is_told_which_migration_is_in_hand(db, head):
     run, blocker = blocked_run(db, head)
