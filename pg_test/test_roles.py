@@ -17,7 +17,6 @@ from ledger import applied, history, load, nothing_changes, numbered, state
 
 BASELINE = pytest.mark.xfail(reason="there is no migrate_baseline yet")
 PRUNE = pytest.mark.xfail(reason="there is no history_prune yet")
-WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
 
 #: A run of a role without superuser's rights.
 UP = "CALL belay.migrate_up()"
@@ -63,7 +62,7 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 
 # ── what each role gets ──────────────────────────────────────────────────────────────────────────────────────────────
 
-READS = {"migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_history", "last_run", "migrate_checksum"}
+READS = {"migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum"}
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo",
@@ -71,7 +70,7 @@ DEPLOYS = READS | {
 OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark"}
 RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: Routines that are to come, and whose they are.
-COMING = {"migrate_wait": "reader", "migrate_repair": "deployer", "migrate_baseline": "owner", "history_prune": "owner"}
+COMING = {"migrate_repair": "deployer", "migrate_baseline": "owner", "history_prune": "owner"}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role"}
@@ -175,7 +174,7 @@ def test_a_hostile_search_path_does_not_reach_the_grants(db):
         CREATE TABLE trap.pg_roles (rolname name);
         SET search_path = trap, pg_catalog""")
     role = role_with(db, "reader")
-    assert routines_of(db, role) == READS | ({"migrate_wait"} & routines_of(db, role))
+    assert routines_of(db, role) == READS
     assert db.one("SELECT pg_catalog.pg_has_role(%s, 'postgres', 'MEMBER')", [stranger]) is False
 
 
@@ -846,7 +845,6 @@ def test_a_deployer_may_not_prune_the_history(db):
         session.execute("SELECT belay.history_prune(now())")
 
 
-@WAIT
 def test_a_reader_may_wait(db):
     load(db, numbered(1))
     db.execute(UP)

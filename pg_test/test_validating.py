@@ -13,7 +13,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, load, nothing_changes, numbered
 
-WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
 
 OF_THE_PROJECT = re.compile("^MG")
 
@@ -143,7 +142,6 @@ def waits(db: Database, running: Running) -> None:
     assert running.is_running
 
 
-@WAIT
 @pytest.mark.parametrize("arguments", ["", "target => 'migration2'", "wait => '0'", "target => 'migration1', wait => '1 ms'"])
 def test_who_waits_for_what_is_there_is_through_at_once(db, arguments):
     load(db, numbered(1, 2))
@@ -152,7 +150,6 @@ def test_who_waits_for_what_is_there_is_through_at_once(db, arguments):
         db.execute(wait(arguments))
 
 
-@WAIT
 @pytest.mark.parametrize("arguments", ["", "target => '0003_c'"])
 def test_sg_05_who_waits_while_a_run_is_going_on_is_through_when_it_has_ended(db, arguments):
     run, blocker = blocked_run(db)
@@ -164,7 +161,6 @@ def test_sg_05_who_waits_while_a_run_is_going_on_is_through_when_it_has_ended(db
     assert applied(db) == ["0001_a", "0002_b", "0003_c"]
 
 
-@WAIT
 def test_who_waits_does_not_hold_up_a_concurrent_build(db):
     run, blocker = blocked_run(db, "CREATE INDEX CONCURRENTLY i ON orders (id)")
     waiting = [db.start(wait()) for _ in range(3)]
@@ -176,7 +172,6 @@ def test_who_waits_does_not_hold_up_a_concurrent_build(db):
         one.finish()
 
 
-@WAIT
 def test_who_waits_before_anybody_has_begun_is_through_when_somebody_has(db):
     """An application's instance that starts before the deployment."""
     load(db, numbered(1, 2))
@@ -188,7 +183,6 @@ def test_who_waits_before_anybody_has_begun_is_through_when_somebody_has(db):
     waiting.finish()
 
 
-@WAIT
 def test_who_waits_for_a_target_does_not_wait_for_what_comes_after_it(db):
     run, blocker = blocked_run(db)
     db.connect(options="-c statement_timeout=20s").execute(wait("target => '0001_a'"))
@@ -197,13 +191,11 @@ def test_who_waits_for_a_target_does_not_wait_for_what_comes_after_it(db):
     run.finish()
 
 
-@WAIT
 def test_sg_03_who_waits_is_not_held_up_by_dirt_ahead_of_it(db):
     dirty(db)
     db.execute(wait("target => '0001_a', wait => '5 s'"))
 
 
-@WAIT
 def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
     db.execute("SELECT belay.project_create('default', naming => 'release')")
     for name in ("1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"):
@@ -215,7 +207,6 @@ def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
     assert problems(db) == [("1.1.0_01_pre_c", "pending")]
 
 
-@WAIT
 def test_who_waits_for_a_run_is_through_when_that_run_has_succeeded(db):
     run, blocker = blocked_run(db)
     number = db.one("SELECT max(id) FROM belay.run")
@@ -227,7 +218,6 @@ def test_who_waits_for_a_run_is_through_when_that_run_has_succeeded(db):
     db.execute(wait(f"run => {number}"))
 
 
-@WAIT
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_who_waits_for_a_run_is_told_when_that_run_has_failed(db, end):
     run, blocker = blocked_run(db)
@@ -243,7 +233,6 @@ def test_who_waits_for_a_run_is_told_when_that_run_has_failed(db, end):
     assert OF_THE_PROJECT.match(raised.value.sqlstate) and str(number) in raised.value.diag.message_primary
 
 
-@WAIT
 def test_a_wait_ends_after_its_interval_and_says_what_is_lacking(db):
     load(db, numbered(1, 2))
     db.execute("CALL belay.migrate_up(steps => 1)")
@@ -254,7 +243,6 @@ def test_a_wait_ends_after_its_interval_and_says_what_is_lacking(db):
     assert db.one("SELECT 1") == 1
 
 
-@WAIT
 def test_a_wait_that_ends_while_a_run_is_going_on_says_who_runs(db):
     run, blocker = blocked_run(db, application_name="ci")
     with expect_error("55P03", detail=re.compile(rf"pid {run.pid}, role postgres, application ci")):
@@ -274,7 +262,6 @@ NEVER = {
 }
 
 
-@WAIT
 @pytest.mark.parametrize("arguments, before", NEVER.values(), ids=NEVER)
 def test_a_wait_for_what_cannot_come_fails_at_once(db, arguments, before):
     load(db, numbered(1))
@@ -287,7 +274,6 @@ def test_a_wait_for_what_cannot_come_fails_at_once(db, arguments, before):
     assert raised.value.diag.message_hint
 
 
-@WAIT
 @pytest.mark.parametrize("arguments, argument", [("wait => '-1 s'", "wait"), ("project => NULL", "project"), ("target => ''", "target")])
 def test_a_senseless_wait_is_refused(db, arguments, argument):
     load(db, numbered(1))
@@ -295,7 +281,6 @@ def test_a_senseless_wait_is_refused(db, arguments, argument):
         db.execute(wait(arguments))
 
 
-@WAIT
 @pytest.mark.parametrize(
     "begin, call",
     [
@@ -314,7 +299,6 @@ def test_a_wait_that_would_hold_a_snapshot_is_refused(db, begin, call):
     session.execute("ROLLBACK")
 
 
-@WAIT
 def test_a_wait_can_be_cancelled(db):
     load(db, numbered(1))
     waiting = db.start(wait())
@@ -327,7 +311,6 @@ def test_a_wait_can_be_cancelled(db):
     assert waiting.session.one("SELECT 1") == 1
 
 
-@WAIT
 def test_a_wait_ends_when_its_client_is_killed(db):
     load(db, numbered(1))
     client = db.start_psql(wait())
@@ -337,7 +320,6 @@ def test_a_wait_ends_when_its_client_is_killed(db):
     db.wait_until_gone(pid)
 
 
-@WAIT
 def test_on_a_standby_a_wait_ends_when_the_standby_has_replayed_it(db, standby):
     load(db, numbered(1, 2))
     copy = standby.database(db)
@@ -356,7 +338,6 @@ def test_on_a_standby_a_wait_ends_when_the_standby_has_replayed_it(db, standby):
     assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
 
 
-@WAIT
 def test_on_a_standby_a_wait_outlives_what_replay_takes_away(db, standby):
     """A wait with a snapshot would be ended by the conflict with replay after a second."""
     load(db, numbered(1))

@@ -1011,6 +1011,16 @@ COMMENT ON FUNCTION belay.migrate_validate IS
 'What keeps the project from being in order, up to a target or the last migration of a release: pending, late, blocked, running, dirty, missing, changed, checksum, invalid index. No row: in order. Looks and never waits; migrate_wait does.
 While another session runs, what is pending or half done is running, with who runs what in detail; on a standby, which cannot see that, unknown (primary). Errors: MG011 unknown project, target or release.';
 
+CREATE PROCEDURE belay.migrate_wait(
+    target text DEFAULT NULL, release text DEFAULT NULL, run bigint DEFAULT NULL,
+    wait interval DEFAULT '5 min', project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_wait_wrapper';
+COMMENT ON PROCEDURE belay.migrate_wait IS
+'Waits, without running anything itself, until everything registered is in force: all of it, up to target, or up to the last migration of release; or until run has succeeded. For the start of an application, also on a standby: there until it has been replayed.
+Polls, every second at most, and holds neither a snapshot nor a lock in between; ends after wait (an interval; NULL: without limit; 0: looks once) with 55P03, which says what is lacking and who runs what. The caller''s statement_timeout applies.
+What has failed, or stopped halfway, may be repaired meanwhile and is waited for; the error at the end names it. What comes after target or release does not count. A project ''default'' that nobody has used has nothing to wait for.
+What cannot come by waiting is an error at once: MG001 late, MG005 a requirement that is not registered, MG011 unknown project, target, release or run (on a standby these may only not have been replayed, and are waited for), MG016 the run has failed. Others: 22023, 25001 inside a transaction block.';
+
 CREATE FUNCTION belay.migrate_history(
     migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
 RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
@@ -1055,7 +1065,7 @@ CREATE FUNCTION belay.grant_role(role text, rights text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
-    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_history,
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history,
                                  last_run, migrate_checksum}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,

@@ -8,9 +8,11 @@ mod per_migration;
 mod per_run;
 pub mod place;
 pub mod planning;
+mod polling;
 mod run;
 mod statements;
 mod stepwise;
 mod transactional;
+pub mod wait;
 
 pub use run::run;

@@ -22,6 +22,11 @@ thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether a run is active in this session: a migration asks.
+pub fn is_active() -> bool {
+    ACTIVE.get()
+}
+
 /// A run is active in this session while this value lives.
 struct Active;
 
