@@ -72,7 +72,7 @@ RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: Routines that are to come, and whose they are.
 COMING = {"migrate_repair": "deployer", "migrate_baseline": "owner", "history_prune": "owner"}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
-INTERNAL = {"find_project", "is_running", "find_runner", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
+INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role"}
 LEVELS = ("reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished"}

@@ -855,12 +855,20 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION belay.is_running IS 'Whether a session of this server holds the lock of the project, that is, runs its migrations.';
 
+-- The lock is looked at after the snapshot of the caller's query was taken. A run that ended in between
+-- holds no lock, and its rows still say that something is pending or half done: they are looked up as they are now.
+CREATE FUNCTION belay.is_unfinished(migration_id bigint) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'is_unfinished_wrapper';
+COMMENT ON FUNCTION belay.is_unfinished IS 'Whether a migration is half done now, whatever the snapshot of the query.';
+
+CREATE FUNCTION belay.is_pending(migration_id bigint) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'is_pending_wrapper';
+COMMENT ON FUNCTION belay.is_pending IS 'Whether a migration is pending now, whatever the snapshot of the query.';
+
 CREATE FUNCTION belay.migrate_status(project text DEFAULT 'default')
 RETURNS TABLE (name text, state text, "position" bigint, release text, phase text, applied_at timestamptz,
                applied_by name, duration interval, detail text, next_command text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
--- VOLATILE, so that the rows are read under a younger snapshot than the lock: a run that gave it back
--- in between has left nothing half done, and is not called dirty.
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     p belay.project := belay.find_project(migrate_status.project);
@@ -881,7 +889,8 @@ BEGIN
                u.direction, u.statement, us.statements, us.outcome, us.sqlstate, us.id AS open_step,
                u.started AND u.leaves->>'kind' = 'unknowable' AS unknowable,
                CASE WHEN u.migration_id IS NOT NULL THEN
-                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN runner.exclusive THEN 'running' ELSE 'dirty' END
+                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN runner.exclusive OR NOT belay.is_unfinished(m.id) THEN 'running'
+                             ELSE 'dirty' END
                     WHEN m.id = runner.migration_id AND (a.position IS NULL) = (runner.direction = 'up') THEN 'running'
                     WHEN a.checksum <> m.checksum THEN 'changed'
                     WHEN a.position IS NOT NULL AND m.missing AND m.sort_key < newest_file THEN 'missing'
@@ -945,8 +954,7 @@ Works on a standby and takes no lock. Errors: MG011 unknown project.';
 
 CREATE FUNCTION belay.migrate_validate(target text DEFAULT NULL, release text DEFAULT NULL, project text DEFAULT 'default')
 RETURNS TABLE (name text, problem text, detail text, next_command text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
--- VOLATILE: see migrate_status.
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     p belay.project := belay.find_project(migrate_validate.project);
@@ -990,6 +998,7 @@ BEGIN
                           WHERE heard_of IS NOT NULL AND s.state IN ('pending', 'unknown (primary)')) w ON true
      WHERE s.state <> 'applied'
        AND (last IS NULL OR m.sort_key <= last)
+       AND (s.state <> 'pending' OR going_on IS NOT NULL OR belay.is_pending(m.id))
     UNION ALL
     SELECT m.name, 'checksum', 'the stored text is not the one that was registered', NULL
       FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id

@@ -3,6 +3,7 @@
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
 mod load;
+mod now;
 mod plan;
 mod project;
 mod register;

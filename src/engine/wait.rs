@@ -53,8 +53,9 @@ impl Wait {
 /// Waits.
 pub fn wait(asked: &Wait) -> Result<()> {
     refuse_where_it_would_wait_for_itself(asked.mode)?;
-    // It ends transactions; the caller's statement_timeout ends a wait.
+    // A pause may be longer than a transaction may last; the caller's statement_timeout ends a wait.
     let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
+    timeout::keep_statement_timeout();
     let mut polling = Polling::begin(asked.limit);
     loop {
         let Some(lack) = look(asked)? else {

@@ -5,7 +5,9 @@ use belay_core::order::Ordering;
 use super::Ledger;
 use super::project::Project;
 use crate::error::Result;
+use crate::pg::row::Row;
 use crate::pg::spi::bind;
+use crate::pg::table::Table;
 
 /// How a run stands.
 #[derive(Debug, Clone)]
@@ -60,6 +62,28 @@ impl Ledger {
                 outcome: row.get(3)?,
             })
         })
+    }
+
+    /// Whether a migration is half done as of now, not as of the query's snapshot.
+    pub fn is_unfinished(&self, migration: i64) -> Result<bool> {
+        let found = Table::open(self.installed.schema, c"unfinished")?.get(
+            c"unfinished_pkey",
+            c"migration_id",
+            migration,
+            |_: &Row| (),
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Whether a migration is pending as of now, not as of the query's snapshot.
+    pub fn is_pending(&self, migration: i64) -> Result<bool> {
+        let found = Table::open(self.installed.schema, c"pending")?.get(
+            c"pending_pkey",
+            c"migration_id",
+            migration,
+            |_: &Row| (),
+        )?;
+        Ok(found.is_some())
     }
 
     /// Whether a session of this server is at that run. A run ends before it gives its lock back, so
