@@ -53,7 +53,7 @@ def test_sg_02_07_an_up_to_the_latest_waits_and_then_finds_nothing_to_do(db):
     run_id = db.one("SELECT max(id) FROM belay.run")
     second = start_waiting(db)
     assert re.fullmatch(
-        rf'waiting for project "default": pid {first.pid}, role postgres, application deploy 1, run {run_id} \(up\), for [0-9.]+ s',
+        rf'waiting for project "default": pid {first.pid}, role postgres, application deploy 1, run {run_id} \(up\), for [0-9.]+ s, applying "0002_b" for [0-9.]+ s',
         second.session.messages[0],
     )
     blocker.rollback()
@@ -115,7 +115,7 @@ def test_sg_04_what_asks_for_a_certain_state_fails_at_once_and_says_who_runs(db,
     waits = re.search(r"migrate_(up|down|to|redo)", call)
     with nothing_changes(db), expect_error("55P03", message=BUSY, hint=LATER if waits else LATER_WITHOUT_WAIT) as error:
         session.execute(call)
-    who = rf"pid {run.pid}, role deployer_{db.name}, application ci, run \d+ \(up\), for [0-9.]+ s"
+    who = rf"pid {run.pid}, role deployer_{db.name}, application ci, run \d+ \(up\), for [0-9.]+ s, applying \"0002_b\" for [0-9.]+ s"
     assert re.fullmatch(who, error.detail)
     assert f"pid = {run.pid} " in error.hint
     assert session.messages == []

@@ -748,7 +748,7 @@ NULL_HAS_A_MEANING = {
 }
 
 #: Internal, granted to nobody.
-INTERNAL = {"is_running", "find_project", "find_disorder"}
+INTERNAL = {"is_running", "find_runner", "is_unfinished", "is_pending", "find_project", "find_disorder"}
 
 
 def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):

@@ -13,8 +13,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, load, nothing_changes, numbered
 
-WAIT = pytest.mark.xfail(reason="there is no migrate_wait yet")
-GOING_ON = pytest.mark.xfail(reason="migrate_validate does not say that a run is going on")
 
 OF_THE_PROJECT = re.compile("^MG")
 
@@ -86,7 +84,6 @@ def test_sg_03_what_another_instance_has_applied_ahead_does_not_count(db):
     assert problems(db) == []
 
 
-@GOING_ON
 @pytest.mark.parametrize("second", ["ALTER TABLE orders ADD x int", "-- belay: transaction off\nALTER TABLE orders ADD x int", "CREATE INDEX CONCURRENTLY i ON orders (id)"])
 def test_sg_05_while_a_run_is_going_on_it_says_so_and_neither_out_of_date_nor_dirty(db, second):
     run, blocker = blocked_run(db, second)
@@ -97,6 +94,76 @@ def test_sg_05_while_a_run_is_going_on_it_says_so_and_neither_out_of_date_nor_di
     blocker.rollback()
     run.finish()
     assert problems(db) == []
+
+
+def test_while_a_run_is_going_on_what_is_pending_is_told_with_who_runs_what(db):
+    run, blocker = blocked_run(db, application_name="ci")
+    found = {name: (problem, detail, command) for name, problem, detail, command in db.rows("SELECT * FROM belay.migrate_validate()")}
+    who = rf'pid {run.pid}, role postgres, application ci, run \d+ \(up\), for [0-9.]+ s, applying "0002_b" for [0-9.]+ s'
+    assert re.fullmatch(rf"going up, for [0-9.]+ s; {who}", found["0002_b"][1])
+    assert re.fullmatch(rf"pending; {who}", found["0003_c"][1])
+    assert found.keys() == {"0002_b", "0003_c"} and {command for *_, command in found.values()} == {None}
+    blocker.rollback()
+    run.finish()
+
+
+def test_what_a_run_does_not_mend_is_told_while_it_is_going_on(db):
+    run, blocker = blocked_run(db)
+    db.execute("SELECT belay.migrate_register('0000_z', 'SELECT 1')")
+    db.execute("SELECT belay.migrate_register('0009_r', E'-- belay: requires nobody\nSELECT 1')")
+    assert problems(db) == [("0000_z", "late"), ("0002_b", "running"), ("0003_c", "running"), ("0009_r", "blocked")]
+    run.cancel()
+    with expect_error("57014"):
+        run.finish()
+    blocker.rollback()
+
+
+def test_the_callers_own_run_does_not_hide_what_it_left_pending(db):
+    load(db, numbered(1, 2))
+    session = db.connect(autocommit=False)
+    session.execute("CALL belay.migrate_up(steps => 1)")
+    assert session.rows("SELECT name, problem FROM belay.migrate_validate()") == [("migration2", "pending")]
+    assert problems(db) == [("migration1", "running"), ("migration2", "running")]
+    session.rollback()
+    assert problems(db) == [("migration1", "pending"), ("migration2", "pending")]
+
+
+GATE = 4711
+
+
+@pytest.mark.parametrize(
+    "second, kept",
+    [
+        ("ALTER TABLE orders ADD x int", [("0001_a", "applied")]),
+        ("-- belay: transaction off\nALTER TABLE orders ADD x int", [("0001_a", "applied"), ("0002_b", "running")]),
+    ],
+)
+def test_a_run_that_ends_while_somebody_looks_has_left_nothing_dirty_or_out_of_date(db, second, kept):
+    """The snapshot is taken while the run is going on, the lock is looked at when it has ended."""
+    run, blocker = blocked_run(db, second)
+    gate = db.connect()
+    gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
+    opened = f"(SELECT pg_advisory_lock_shared({GATE})::text AS gate OFFSET 0) g"
+    looks = [
+        db.start(f"SELECT v.name, v.problem FROM {opened}, LATERAL belay.migrate_validate(project => 'default' || g.gate) v"),
+        db.start(f"SELECT s.name, s.state FROM {opened}, LATERAL belay.migrate_status('default' || g.gate) s WHERE s.state <> 'pending'"),
+    ]
+    for look in looks:
+        db.wait_until_blocked(look.pid)
+    blocker.rollback()
+    run.finish()
+    gate.execute("SELECT pg_advisory_unlock_all()")
+    validated, stands = (look.finish() for look in looks)
+    assert stands == kept
+    assert validated == [row for row in kept if row[1] == "running"]
+    assert problems(db) == []
+
+
+@pytest.mark.parametrize("release", ["9.9.9", "1.0", ""])
+def test_validation_of_a_release_that_nothing_belongs_to_is_an_error(db, release):
+    db.execute("SELECT belay.migrate_register('1.0.0_01_pre_a', 'SELECT 1')")
+    with expect_error("MG011", message=f'no migration of project "default" belongs to release "{release}"', hint=re.compile("name the last release")):
+        problems(db, f"release => '{release}'")
 
 
 def test_a_run_of_another_project_is_not_this_ones(db):
@@ -115,6 +182,25 @@ def test_on_a_standby_an_unfinished_run_is_unknown_and_never_dirty(db, standby, 
     column = "problem" if function == "migrate_validate" else "state"
     found = dict(copy.rows(f"SELECT name, {column} FROM belay.{function}()"))
     assert found["0002_b"] == "unknown (primary)" and "dirty" not in found.values()
+    blocker.rollback()
+    run.finish()
+    standby.catch_up()
+    assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
+
+
+@pytest.mark.parametrize("second, of_second", [("ALTER TABLE orders ADD x int", "pending"), ("CREATE INDEX CONCURRENTLY i ON orders (id)", "going up, at statement 1 of 1, when this standby last heard")])
+def test_on_a_standby_what_a_run_of_the_primary_may_be_doing_is_unknown(db, standby, second, of_second):
+    run, blocker = blocked_run(db, second, options="-c belay.lock_timeout=1min")
+    copy = standby.database(db)
+    number = db.one("SELECT max(id) FROM belay.run")
+    heard = f"run {number} (up) was going on when this standby last heard"
+    assert copy.rows("SELECT name, problem, detail FROM belay.migrate_validate()") == [
+        ("0002_b", "unknown (primary)", f"{of_second}; {heard}"),
+        ("0003_c", "unknown (primary)", f"pending; {heard}"),
+    ]
+    # What is locked on the standby is no run.
+    copy.execute("SELECT pg_advisory_lock(1651270009, id) FROM belay.project")
+    assert copy.one("SELECT belay.is_running(id) FROM belay.project") is False
     blocker.rollback()
     run.finish()
     standby.catch_up()
@@ -145,7 +231,6 @@ def waits(db: Database, running: Running) -> None:
     assert running.is_running
 
 
-@WAIT
 @pytest.mark.parametrize("arguments", ["", "target => 'migration2'", "wait => '0'", "target => 'migration1', wait => '1 ms'"])
 def test_who_waits_for_what_is_there_is_through_at_once(db, arguments):
     load(db, numbered(1, 2))
@@ -154,7 +239,6 @@ def test_who_waits_for_what_is_there_is_through_at_once(db, arguments):
         db.execute(wait(arguments))
 
 
-@WAIT
 @pytest.mark.parametrize("arguments", ["", "target => '0003_c'"])
 def test_sg_05_who_waits_while_a_run_is_going_on_is_through_when_it_has_ended(db, arguments):
     run, blocker = blocked_run(db)
@@ -166,7 +250,6 @@ def test_sg_05_who_waits_while_a_run_is_going_on_is_through_when_it_has_ended(db
     assert applied(db) == ["0001_a", "0002_b", "0003_c"]
 
 
-@WAIT
 def test_who_waits_does_not_hold_up_a_concurrent_build(db):
     run, blocker = blocked_run(db, "CREATE INDEX CONCURRENTLY i ON orders (id)")
     waiting = [db.start(wait()) for _ in range(3)]
@@ -178,7 +261,6 @@ def test_who_waits_does_not_hold_up_a_concurrent_build(db):
         one.finish()
 
 
-@WAIT
 def test_who_waits_before_anybody_has_begun_is_through_when_somebody_has(db):
     """An application's instance that starts before the deployment."""
     load(db, numbered(1, 2))
@@ -190,7 +272,6 @@ def test_who_waits_before_anybody_has_begun_is_through_when_somebody_has(db):
     waiting.finish()
 
 
-@WAIT
 def test_who_waits_for_a_target_does_not_wait_for_what_comes_after_it(db):
     run, blocker = blocked_run(db)
     db.connect(options="-c statement_timeout=20s").execute(wait("target => '0001_a'"))
@@ -199,13 +280,11 @@ def test_who_waits_for_a_target_does_not_wait_for_what_comes_after_it(db):
     run.finish()
 
 
-@WAIT
 def test_sg_03_who_waits_is_not_held_up_by_dirt_ahead_of_it(db):
     dirty(db)
     db.execute(wait("target => '0001_a', wait => '5 s'"))
 
 
-@WAIT
 def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
     db.execute("SELECT belay.project_create('default', naming => 'release')")
     for name in ("1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"):
@@ -217,7 +296,6 @@ def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
     assert problems(db) == [("1.1.0_01_pre_c", "pending")]
 
 
-@WAIT
 def test_who_waits_for_a_run_is_through_when_that_run_has_succeeded(db):
     run, blocker = blocked_run(db)
     number = db.one("SELECT max(id) FROM belay.run")
@@ -229,7 +307,6 @@ def test_who_waits_for_a_run_is_through_when_that_run_has_succeeded(db):
     db.execute(wait(f"run => {number}"))
 
 
-@WAIT
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_who_waits_for_a_run_is_told_when_that_run_has_failed(db, end):
     run, blocker = blocked_run(db)
@@ -245,7 +322,6 @@ def test_who_waits_for_a_run_is_told_when_that_run_has_failed(db, end):
     assert OF_THE_PROJECT.match(raised.value.sqlstate) and str(number) in raised.value.diag.message_primary
 
 
-@WAIT
 def test_a_wait_ends_after_its_interval_and_says_what_is_lacking(db):
     load(db, numbered(1, 2))
     db.execute("CALL belay.migrate_up(steps => 1)")
@@ -256,7 +332,6 @@ def test_a_wait_ends_after_its_interval_and_says_what_is_lacking(db):
     assert db.one("SELECT 1") == 1
 
 
-@WAIT
 def test_a_wait_that_ends_while_a_run_is_going_on_says_who_runs(db):
     run, blocker = blocked_run(db, application_name="ci")
     with expect_error("55P03", detail=re.compile(rf"pid {run.pid}, role postgres, application ci")):
@@ -276,7 +351,6 @@ NEVER = {
 }
 
 
-@WAIT
 @pytest.mark.parametrize("arguments, before", NEVER.values(), ids=NEVER)
 def test_a_wait_for_what_cannot_come_fails_at_once(db, arguments, before):
     load(db, numbered(1))
@@ -289,7 +363,6 @@ def test_a_wait_for_what_cannot_come_fails_at_once(db, arguments, before):
     assert raised.value.diag.message_hint
 
 
-@WAIT
 @pytest.mark.parametrize("arguments, argument", [("wait => '-1 s'", "wait"), ("project => NULL", "project"), ("target => ''", "target")])
 def test_a_senseless_wait_is_refused(db, arguments, argument):
     load(db, numbered(1))
@@ -297,7 +370,6 @@ def test_a_senseless_wait_is_refused(db, arguments, argument):
         db.execute(wait(arguments))
 
 
-@WAIT
 @pytest.mark.parametrize(
     "begin, call",
     [
@@ -316,7 +388,6 @@ def test_a_wait_that_would_hold_a_snapshot_is_refused(db, begin, call):
     session.execute("ROLLBACK")
 
 
-@WAIT
 def test_a_wait_can_be_cancelled(db):
     load(db, numbered(1))
     waiting = db.start(wait())
@@ -329,7 +400,6 @@ def test_a_wait_can_be_cancelled(db):
     assert waiting.session.one("SELECT 1") == 1
 
 
-@WAIT
 def test_a_wait_ends_when_its_client_is_killed(db):
     load(db, numbered(1))
     client = db.start_psql(wait())
@@ -339,7 +409,6 @@ def test_a_wait_ends_when_its_client_is_killed(db):
     db.wait_until_gone(pid)
 
 
-@WAIT
 def test_on_a_standby_a_wait_ends_when_the_standby_has_replayed_it(db, standby):
     load(db, numbered(1, 2))
     copy = standby.database(db)
@@ -358,7 +427,6 @@ def test_on_a_standby_a_wait_ends_when_the_standby_has_replayed_it(db, standby):
     assert copy.rows("SELECT * FROM belay.migrate_validate()") == []
 
 
-@WAIT
 def test_on_a_standby_a_wait_outlives_what_replay_takes_away(db, standby):
     """A wait with a snapshot would be ended by the conflict with replay after a second."""
     load(db, numbered(1))
@@ -371,3 +439,212 @@ def test_on_a_standby_a_wait_outlives_what_replay_takes_away(db, standby):
     standby.catch_up()
     db.execute("CALL belay.migrate_up()")
     waiting.finish()
+
+
+# ── what else may happen while one waits ─────────────────────────────────────────────────────────────────────────────
+
+
+def started(db: Database, arguments: str = "", **how) -> Running:
+    """A wait that has told that it waits."""
+    waiting = db.start(wait(arguments), **how)
+    poll_until(lambda: waiting.session.messages, what="the notice that it waits")
+    return waiting
+
+
+def test_a_wait_tells_why_it_waits_and_when_it_has_ended(db):
+    load(db, numbered(1, 2))
+    alone, reaching = started(db), started(db, "target => 'migration1'")
+    assert alone.session.messages == ['waiting for project "default": 2 migrations are not in force, the first is "migration1"']
+    assert reaching.session.messages == ['waiting for project "default": migration "migration1" is not in force']
+    db.execute("CALL belay.migrate_up()")
+    alone.finish()
+    reaching.finish()
+    assert re.fullmatch(r'project "default" has been brought up to date after [0-9.]+ m?s', alone.session.messages[1])
+    assert re.fullmatch(r'project "default" has reached migration "migration1" after [0-9.]+ m?s', reaching.session.messages[1])
+
+
+def test_who_waits_while_a_run_is_going_on_is_told_who_runs(db):
+    run, blocker = blocked_run(db, application_name="ci")
+    number = db.one("SELECT max(id) FROM belay.run")
+    for arguments in ("", f"run => {number}"):
+        told = started(db, arguments).session.messages[0]
+        assert re.fullmatch(rf'waiting for project "default": pid {run.pid}, .* application ci, run {number} .*, applying "0002_b" for [0-9.]+ s', told)
+    blocker.rollback()
+    run.finish()
+
+
+def test_nobody_has_used_the_project_so_nothing_is_waited_for(db):
+    db.execute(wait())
+    assert db.session.messages == []
+
+
+@pytest.mark.parametrize("interval", ["NULL", "'infinity'", "'178000000 years'"])
+def test_a_wait_may_be_without_limit(db, interval):
+    if interval == "'infinity'" and db.session.info.server_version < 170000:
+        pytest.skip("intervals are finite before 17")
+    load(db, numbered(1))
+    waiting = started(db, f"wait => {interval}")
+    waits(db, waiting)
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
+
+
+def test_what_has_failed_may_be_repaired_while_somebody_waits(db):
+    load(db, {"migration1.sql": "SELECT 1 / count(*) FROM pg_class WHERE relname = 'repaired'"})
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_up()")
+    with expect_error("55P03", detail='"migration1" is pending: the last attempt failed: division by zero', hint=re.compile(r"^CALL belay.migrate_up\(\); or wait longer")):
+        db.execute(wait("wait => '50 ms'"))
+    waiting = started(db)
+    db.execute("CREATE TABLE repaired ()")
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
+
+
+def test_what_is_half_done_may_be_repaired_while_somebody_waits(db):
+    dirty(db)
+    detail = re.compile('^"0002_b" is dirty: went up and stopped at statement 1 of 1: could not create unique index "i"; the next run resumes there\n"0003_c" is pending$')
+    with expect_error("55P03", detail=detail):
+        db.execute(wait("wait => '50 ms'"))
+    waiting = started(db)
+    db.execute("DELETE FROM t")
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
+
+
+def test_a_target_that_is_half_reverted_is_not_there(db):
+    db.execute("SELECT belay.migrate_register('0001_a', 'SELECT 1', E'-- belay: transaction off\nSELECT 1; SELECT 1/0')")
+    db.execute("CALL belay.migrate_up()")
+    with expect_error("22012"):
+        db.execute("CALL belay.migrate_down()")
+    with expect_error("55P03", detail=re.compile('^"0001_a" is dirty: went down and stopped at statement 2 of 2')):
+        db.execute(wait("target => '0001_a', wait => '50 ms'"))
+    db.execute("SELECT belay.migrate_mark('0001_a', 'applied')")
+    db.execute(wait("target => '0001_a', wait => '0'"))
+
+
+def test_many_that_are_lacking_are_not_all_listed(db):
+    load(db, numbered(*range(1, 26)))
+    with expect_error("55P03", message='project "default" has not been brought up to date') as error:
+        db.execute(wait("wait => '0'"))
+    assert error.detail.splitlines()[19:] == ['"migration20" is pending', "and 5 more"]
+
+
+def test_what_a_loosened_run_is_about_to_apply_is_not_late(db):
+    db.execute("CREATE TABLE orders (id int)")
+    load(db, numbered(5))
+    db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.migrate_register('migration1', 'ALTER TABLE orders ADD x int')")
+    with expect_error("MG001"):
+        db.execute(wait())
+    blocker = db.connect(autocommit=False)
+    blocker.execute("INSERT INTO orders VALUES (1)")
+    run = db.start("CALL belay.migrate_up(ordering => 'permissive', reason => 'reviewed')")
+    db.wait_until_blocked(run.pid)
+    waiting = started(db)
+    blocker.rollback()
+    run.finish()
+    waiting.finish()
+
+
+def test_target_and_release_narrow_each_other_and_a_run_comes_first(db):
+    for name in ("1.0.0_01_pre_a", "1.1.0_01_pre_b", "1.1.0_02_post_c"):
+        db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
+    db.execute("CALL belay.migrate_up(steps => 1)")
+    number = db.one("SELECT max(id) FROM belay.run")
+    db.execute(wait("release => '01.00.00', target => '1.1.0_02_post_c', wait => '0'"))
+    db.execute(wait(f"run => {number}, release => '1.0.0', wait => '0'"))
+    with expect_error("55P03", message='project "default" has not reached release 1.1.0'):
+        db.execute(wait(f"run => {number}, release => '1.1.0', wait => '0'"))
+
+
+def test_a_run_of_another_project_is_named_as_such(db):
+    load(db, numbered(1))
+    db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.project_create('it''s')")
+    with expect_error("22023", message='run 1 is one of project "default"', hint="pass project => 'default'"):
+        db.execute(wait("run => 1, project => 'it''s'"))
+
+
+def test_a_wait_may_stand_in_a_block_that_may_commit(db):
+    load(db, numbered(1, 2))
+    for block in ("BEGIN CALL belay.migrate_wait(); END", "DECLARE r record; BEGIN FOR r IN SELECT 1 LOOP CALL belay.migrate_wait(target => 'migration2'); END LOOP; END"):
+        waiting = db.start(f"DO $$ {block} $$")
+        waits(db, waiting)
+        db.execute("CALL belay.migrate_up()")
+        waiting.finish()
+        db.execute("CALL belay.migrate_down(steps => 2)")
+
+
+SETTINGS = (
+    "SELECT current_setting('transaction_isolation') || ' ' || current_setting('transaction_read_only') || ' ' || current_setting('transaction_deferrable')"
+)
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_a_wait_does_not_depend_on_the_sessions_transactions_and_leaves_them_alone(db, isolation):
+    load(db, numbered(1))
+    session = db.connect()
+    session.execute(f"SET default_transaction_isolation = '{isolation}'; SET default_transaction_read_only = on; SET default_transaction_deferrable = on")
+    before = session.one(SETTINGS)
+    waiting = Running(session, f"DO $$ BEGIN CALL belay.migrate_wait(); RAISE NOTICE '%', ({SETTINGS}); END $$", None)
+    waits(db, waiting)
+    db.execute("CALL belay.migrate_up()")
+    waiting.finish()
+    assert session.messages[-1] == session.one(SETTINGS) == before == f"{isolation} on on"
+
+
+def test_a_wait_is_ended_by_the_callers_statement_timeout_and_not_by_a_timeout_of_transactions(db):
+    load(db, numbered(1))
+    timeouts = "-c statement_timeout=700"
+    if db.session.info.server_version >= 170000:
+        timeouts += " -c transaction_timeout=200"
+    session = db.connect(options=timeouts)
+    began = time.monotonic()
+    with expect_error("57014", message=re.compile("statement timeout")):
+        session.execute(wait())
+    assert 0.6 < time.monotonic() - began < 5
+    assert session.one("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
+def test_a_migration_does_not_wait_for_itself(db, head):
+    db.execute("SELECT belay.migrate_register('0001', %s)", [f"{head}CALL belay.migrate_wait()"])
+    with expect_error("MG012", message=re.compile("^a migration cannot wait"), hint=re.compile("take the call out")):
+        db.execute("CALL belay.migrate_up()")
+
+
+def test_a_wait_looks_at_the_registry_as_it_becomes(db):
+    load(db, numbered(1))
+    waiting, reaching = started(db), started(db, "target => 'migration1'")
+    db.execute("SELECT belay.migrate_unregister('migration1')")
+    waiting.finish()
+    with expect_error("MG011", message='migration "migration1" is not registered'):
+        reaching.finish()
+
+
+def test_on_a_standby_what_is_not_known_yet_may_come_by_replay(db, standby):
+    copy = standby.database(db)
+    waiting = [started(copy, arguments) for arguments in ("target => 'migration1'", "run => 1", "project => 'app'")]
+    assert 'on this standby project "app" does not exist' in waiting[2].session.messages[0]
+    with expect_error("55P03", detail=re.compile("does not exist"), hint=re.compile("replay")):
+        copy.execute(wait("run => 1, wait => '50 ms'"))
+    load(db, numbered(1))
+    db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.project_create('app')")
+    for one in waiting:
+        one.finish()
+
+
+def test_on_a_standby_a_run_that_has_failed_is_told(db, standby):
+    run, blocker = blocked_run(db, options="-c belay.lock_timeout=1min")
+    copy = standby.database(db)
+    number = db.one("SELECT max(id) FROM belay.run")
+    waiting = started(copy, f"run => {number}")
+    assert waiting.session.messages == [f'waiting for project "default": run {number} (up) has not ended']
+    run.cancel()
+    with expect_error("57014"):
+        run.finish()
+    blocker.rollback()
+    with expect_error("MG016", message=f"run {number} (up) has failed", hint=re.compile("migrate_history")):
+        waiting.finish()

@@ -15,8 +15,6 @@ from harness.session import expect_error
 from harness.waiting import poll_until
 from ledger import applied, history, load, nothing_changes, numbered
 
-HOLDERS_MIGRATION = pytest.mark.xfail(reason="who runs is told without the migration that it is at")
-
 CLASS = 1651270009
 
 
@@ -144,7 +142,6 @@ def test_sg_18_release_and_phase_without_a_target_wait_like_a_run_to_the_latest(
     assert applied(db, "app") == ["1.0.0_01_pre_a", "1.0.0_02_post_b"]
 
 
-@HOLDERS_MIGRATION
 @pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
 def test_sg_04_who_fails_is_told_which_migration_is_in_hand(db, head):
     run, blocker = blocked_run(db, head)
@@ -152,6 +149,102 @@ def test_sg_04_who_fails_is_told_which_migration_is_in_hand(db, head):
         db.execute("CALL belay.migrate_up(steps => 1)")
     blocker.rollback()
     run.finish()
+
+
+def who_runs(db: Database) -> str | None:
+    """What the next in turn is told."""
+    with expect_error("55P03") as error:
+        db.execute("CALL belay.migrate_up(on_contention => 'fail')")
+    return error.detail
+
+
+def state_of(db: Database, name: str) -> str:
+    return db.one("SELECT state FROM belay.migrate_status() WHERE name = %s", [name])
+
+
+def test_a_transactional_migration_in_hand_is_running(db):
+    run, blocker = blocked_run(db)
+    states = db.rows("SELECT name, state FROM belay.migrate_status()")
+    assert states == [("0001_a", "applied"), ("0002_b", "running"), ("0003_c", "pending")]
+    assert re.fullmatch("going up, for [0-9.]+ s", db.one("SELECT detail FROM belay.migrate_status() WHERE name = '0002_b'"))
+    blocker.rollback()
+    run.finish()
+
+
+def test_a_migration_that_is_being_reverted_is_running(db):
+    db.execute("CREATE TABLE orders (id int)")
+    db.execute("SELECT belay.migrate_register('0001_a', 'SELECT 1', 'ALTER TABLE orders ADD x int')")
+    db.execute("CALL belay.migrate_up()")
+    blocker = db.connect(autocommit=False)
+    blocker.execute("INSERT INTO orders VALUES (1)")
+    run = db.start("CALL belay.migrate_down()")
+    db.wait_until_blocked(run.pid)
+    assert state_of(db, "0001_a") == "running"
+    db.execute("SELECT belay.migrate_register('0002_b', 'SELECT 1')")
+    assert re.search(r'run \d+ \(down\), for [0-9.]+ s, reverting "0001_a" for [0-9.]+ s$', who_runs(db))
+    blocker.rollback()
+    run.finish()
+    assert state_of(db, "0001_a") == "pending"
+
+
+def test_what_is_in_hand_is_told_with_its_own_age_and_not_that_of_its_run(db):
+    db.execute("SELECT belay.migrate_register('0000_slow', 'SELECT pg_sleep(1.1)')")
+    run, blocker = blocked_run(db)
+    of_run, of_migration = re.search(r'for ([0-9.]+) s, applying "0002_b" for ([0-9.]+) s', who_runs(db)).groups()
+    assert float(of_run) - float(of_migration) >= 1
+    blocker.rollback()
+    run.finish()
+
+
+@pytest.mark.parametrize("name", ["it's (project default, run 1)", 'a "b" %s %', "naïve — 0002", "belay: applying x"])
+def test_a_migration_of_any_name_is_told(db, name):
+    db.execute("CREATE TABLE orders (id int)")
+    db.execute("SELECT belay.migrate_register(%s, 'ALTER TABLE orders ADD x int')", [name])
+    blocker = db.connect(autocommit=False)
+    blocker.execute("INSERT INTO orders VALUES (1)")
+    run = db.start("CALL belay.migrate_up()")
+    db.wait_until_blocked(run.pid)
+    assert f'applying "{name}" for ' in who_runs(db) and state_of(db, name) == "running"
+    blocker.rollback()
+    run.finish()
+
+
+@pytest.mark.parametrize("head, told", [("", False), ("-- belay: transaction off\n", True)])
+def test_where_activity_is_not_tracked_only_what_the_ledger_knows_is_told(db, head, told):
+    run, blocker = blocked_run(db, head, options="-c track_activities=off")
+    assert ('applying "0002_b"' in who_runs(db)) is told
+    assert state_of(db, "0002_b") == ("running" if told else "pending")
+    blocker.rollback()
+    run.finish()
+
+
+def test_a_name_that_activity_cuts_off_is_not_told(db):
+    name = "日" * 500
+    assert int(db.one("SELECT setting FROM pg_settings WHERE name = 'track_activity_query_size'")) < len(name.encode())
+    db.execute("CREATE TABLE orders (id int)")
+    db.execute("SELECT belay.migrate_register(%s, 'ALTER TABLE orders ADD x int')", [name])
+    blocker = db.connect(autocommit=False)
+    blocker.execute("INSERT INTO orders VALUES (1)")
+    run = db.start("CALL belay.migrate_up()")
+    db.wait_until_blocked(run.pid)
+    assert "applying" not in who_runs(db)
+    blocker.rollback()
+    run.finish()
+
+
+def test_what_a_stranger_shows_of_itself_is_not_believed(db):
+    """It holds the lock and shows a run's text as its own: that run is not its."""
+    load(db, numbered(1, 2))
+    db.execute("CALL belay.migrate_up(steps => 1)")
+    number = db.one("SELECT max(id) FROM belay.run")
+    stranger = db.connect(db.role("stranger"))
+    stranger.execute("SELECT pg_advisory_lock(%s, id) FROM belay.project", [CLASS])
+    text = f"belay: applying migration2 (project default, run {number})"
+    with expect_error("42601"):
+        stranger.execute(text)
+    assert db.backend_state()[stranger.pid] == text
+    assert who_runs(db).endswith(", holds the lock without a run")
+    assert state_of(db, "migration2") == "pending"
 
 
 def test_sg_10_the_newest_attempt_decides_how_a_migration_stands(db):

@@ -840,15 +840,67 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION belay.find_project IS 'The project of that name; NULL for ''default'' that nobody has used yet. Errors: MG011 unknown, 22023 NULL.';
 
-CREATE FUNCTION belay.is_running(project_id integer) RETURNS boolean
+-- Internal: who holds the lock of the project, a run first. What a session shows of itself in
+-- pg_stat_activity is believed only where the ledger agrees: the session has an open run, the text is
+-- the one that this run writes, and its migration is registered and still pending (or, going down, applied).
+CREATE FUNCTION belay.find_runner(project_id integer)
+RETURNS TABLE (pid integer, exclusive boolean, run bigint, ordering text, migration_id bigint, direction text, since timestamptz, described text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     -- 1651270009 is the class of Belay's advisory locks, ASCII "blay".
-    SELECT EXISTS (SELECT FROM pg_locks l
-                    WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' AND l.classid = 1651270009::oid
-                      AND l.objid = is_running.project_id::oid AND l.objsubid = 2
-                      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+    SELECT l.pid, l.mode = 'ExclusiveLock', r.id, r.ordering, h.migration_id, h.direction, h.since,
+           format('pid %s, role %s%s%s%s', l.pid, coalesce(r.role, a.usename, '(unknown)'),
+                  ', application ' || nullif(coalesce(r.application_name, a.application_name), ''),
+                  CASE WHEN r.id IS NULL THEN ', holds the lock without a run'
+                       ELSE format(', run %s (%s), for %s s', r.id, r.verb,
+                                   round(extract(epoch FROM clock_timestamp() - r.started_at)::numeric, 1)) END,
+                  CASE WHEN h.name IS NOT NULL
+                       THEN format(', %s "%s" for %s s', CASE h.direction WHEN 'up' THEN 'applying' ELSE 'reverting' END, h.name,
+                                   round(extract(epoch FROM clock_timestamp() - h.since)::numeric, 1)) END)
+      FROM pg_locks l
+      LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+      LEFT JOIN belay.run r ON r.project_id = find_runner.project_id AND r.finished_at IS NULL
+                           AND r.pid = l.pid AND r.backend_start = a.backend_start
+      LEFT JOIN LATERAL (
+           SELECT m.id AS migration_id, m.name, w.direction, w.since
+             FROM (-- state_change, since query_start stays that of the CALL
+                   SELECT v.direction, a.state_change AS since,
+                          substr(a.query, length(t.head) + 1, greatest(length(a.query) - length(t.head) - length(t.tail), 0)) AS name
+                     FROM belay.project p
+                    CROSS JOIN (VALUES ('up', 'applying'), ('down', 'reverting')) v(direction, doing)
+                    CROSS JOIN LATERAL (SELECT format('belay: %s ', v.doing) AS head, format(' (project %s, run %s)', p.name, r.id) AS tail) t
+                    WHERE p.id = r.project_id AND starts_with(a.query, t.head) AND right(a.query, length(t.tail)) = t.tail
+                   UNION ALL
+                   -- the text may be off, or cut short: the ledger knows what is not transactional
+                   SELECT u.direction::text, s.started_at, s.name
+                     FROM belay.unfinished u JOIN belay.step s ON s.id = u.step_id AND s.run_id = r.id
+                    WHERE u.project_id = r.project_id) w
+             JOIN belay.migration m ON m.project_id = r.project_id AND m.name = w.name
+            WHERE EXISTS (SELECT FROM belay.pending x WHERE x.migration_id = m.id) = (w.direction = 'up')
+            LIMIT 1) h ON true
+     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1651270009::oid
+       AND l.objid = find_runner.project_id::oid AND l.objsubid = 2
+       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       -- the runs of a standby's primary cannot be seen, and what is locked on the standby is no run
+       AND NOT pg_is_in_recovery()
+     ORDER BY r.id DESC NULLS LAST, l.mode
+$$;
+COMMENT ON FUNCTION belay.find_runner IS 'The sessions of this server that hold the lock of the project, who runs first: exclusive as a run holds it, their open run, the migration in hand, and all of it in words.';
+
+CREATE FUNCTION belay.is_running(project_id integer) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM belay.find_runner(is_running.project_id) r WHERE r.exclusive)
 $$;
 COMMENT ON FUNCTION belay.is_running IS 'Whether a session of this server holds the lock of the project, that is, runs its migrations.';
+
+-- The lock is looked at after the snapshot of the caller's query was taken. A run that ended in between
+-- holds no lock, and its rows still say that something is pending or half done: they are looked up as they are now.
+CREATE FUNCTION belay.is_unfinished(migration_id bigint) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'is_unfinished_wrapper';
+COMMENT ON FUNCTION belay.is_unfinished IS 'Whether a migration is half done now, whatever the snapshot of the query.';
+
+CREATE FUNCTION belay.is_pending(migration_id bigint) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME', 'is_pending_wrapper';
+COMMENT ON FUNCTION belay.is_pending IS 'Whether a migration is pending now, whatever the snapshot of the query.';
 
 CREATE FUNCTION belay.migrate_status(project text DEFAULT 'default')
 RETURNS TABLE (name text, state text, "position" bigint, release text, phase text, applied_at timestamptz,
@@ -859,10 +911,11 @@ DECLARE
     p belay.project := belay.find_project(migrate_status.project);
     tail text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format('project => %L', migrate_status.project) END;
     more text := CASE WHEN migrate_status.project = 'default' THEN '' ELSE format(', project => %L', migrate_status.project) END;
-    running boolean := belay.is_running(p.id);
+    runner record;
     newest record;
     newest_file bytea;
 BEGIN
+    SELECT f.* INTO runner FROM belay.find_runner(p.id) f WHERE f.exclusive LIMIT 1;
     SELECT m.name, a.sort_key INTO newest FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
      WHERE a.project_id = p.id ORDER BY a.sort_key DESC LIMIT 1;
     SELECT m.sort_key INTO newest_file FROM belay.migration m
@@ -877,7 +930,9 @@ BEGIN
                       CASE WHEN u.statement < us.statements THEN format('''pending'', statement => %s', u.statement + 1)
                            WHEN u.direction = 'up' THEN '''applied''' ELSE '''pending''' END, more) AS ended,
                CASE WHEN u.migration_id IS NOT NULL THEN
-                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN running THEN 'running' ELSE 'dirty' END
+                        CASE WHEN pg_is_in_recovery() THEN 'unknown (primary)' WHEN runner.exclusive OR NOT belay.is_unfinished(m.id) THEN 'running'
+                             ELSE 'dirty' END
+                    WHEN m.id = runner.migration_id AND (a.position IS NULL) = (runner.direction = 'up') THEN 'running'
                     WHEN a.checksum <> m.checksum THEN 'changed'
                     WHEN a.position IS NOT NULL AND m.missing AND m.sort_key < newest_file THEN 'missing'
                     WHEN a.position IS NOT NULL THEN 'applied'
@@ -902,7 +957,9 @@ BEGIN
            CASE WHEN r.clock IS NOT NULL THEN row_number() OVER (ORDER BY r.clock) END,
            r.release, r.phase, r.at, r.by, s.finished_at - s.started_at,
            CASE r.standing
-               WHEN 'running' THEN format('going %s, at statement %s of %s', r.direction, r.statement, r.statements)
+               WHEN 'running' THEN CASE WHEN r.statement IS NULL
+                    THEN format('going %s, for %s s', runner.direction, round(extract(epoch FROM clock_timestamp() - runner.since)::numeric, 1))
+                    ELSE format('going %s, at statement %s of %s', r.direction, r.statement, r.statements) END
                WHEN 'dirty' THEN format('went %s and stopped at statement %s of %s: %s; %s',
                     r.direction, r.statement, r.statements,
                     coalesce((SELECT e.message FROM belay.step_error e
@@ -936,6 +993,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION belay.migrate_status IS
 'One row a registered migration, in order. state: applied, pending, late, blocked, running, dirty (a non-transactional one that stopped), missing, changed. position: execution order from 1. next_command: what to do about it.
+running is what a session of this server has in hand; a standby cannot see that of its primary: unknown (primary) is what had begun there and not ended when it last heard.
 Works on a standby and takes no lock. Errors: MG011 unknown project.';
 
 CREATE FUNCTION belay.migrate_validate(target text DEFAULT NULL, release text DEFAULT NULL, project text DEFAULT 'default')
@@ -945,6 +1003,11 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     p belay.project := belay.find_project(migrate_validate.project);
     last bytea;
+    last_of_release bytea;
+    -- The run of another session, in words; of its own the caller knows.
+    going_on text;
+    -- On a standby: a run that has not ended as far as it knows.
+    heard_of text;
 BEGIN
     IF migrate_validate.target IS NOT NULL THEN
         SELECT m.sort_key INTO last FROM belay.migration m WHERE m.project_id = p.id AND m.name = migrate_validate.target;
@@ -953,16 +1016,33 @@ BEGIN
                 HINT = 'SELECT name, state FROM belay.migrate_status() lists what is registered';
         END IF;
     END IF;
+    IF migrate_validate.release IS NOT NULL THEN
+        SELECT m.sort_key INTO last_of_release FROM belay.migration m
+         WHERE m.project_id = p.id AND m.release = migrate_validate.release ORDER BY m.sort_key DESC LIMIT 1;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'MG011',
+                MESSAGE = format('no migration of project "%s" belongs to release "%s"', migrate_validate.project, migrate_validate.release),
+                HINT = 'name the last release that has migrations; SELECT name, release FROM belay.migrate_status() shows them';
+        END IF;
+        last := least(last, last_of_release);
+    END IF;
+    SELECT f.described INTO going_on FROM belay.find_runner(p.id) f WHERE f.exclusive AND f.pid <> pg_backend_pid() LIMIT 1;
+    SELECT format('run %s (%s) was going on when this standby last heard', r.id, r.verb) INTO heard_of
+      FROM belay.run r WHERE pg_is_in_recovery() AND r.project_id = p.id AND r.finished_at IS NULL ORDER BY r.id DESC LIMIT 1;
     RETURN QUERY
-    SELECT s.name, s.state, s.detail, s.next_command
+    SELECT s.name, coalesce(w.problem, s.state),
+           CASE WHEN w.run IS NULL THEN s.detail ELSE concat_ws('; ', coalesce(s.detail, s.state), w.run) END,
+           CASE WHEN w.run IS NULL THEN s.next_command END
       FROM belay.migrate_status(migrate_validate.project) s
       JOIN belay.migration m ON m.project_id = p.id AND m.name = s.name
+      LEFT JOIN LATERAL (SELECT 'running' AS problem, going_on AS run
+                          WHERE going_on IS NOT NULL AND s.state IN ('pending', 'dirty', 'running')
+                         UNION ALL
+                         SELECT 'unknown (primary)', heard_of
+                          WHERE heard_of IS NOT NULL AND s.state IN ('pending', 'unknown (primary)')) w ON true
      WHERE s.state <> 'applied'
        AND (last IS NULL OR m.sort_key <= last)
-       AND (migrate_validate.release IS NULL OR m.release IS NULL OR m.release = migrate_validate.release
-            OR m.sort_key <= (SELECT max_key.sort_key FROM belay.migration max_key
-                               WHERE max_key.project_id = p.id AND max_key.release = migrate_validate.release
-                               ORDER BY max_key.sort_key DESC LIMIT 1))
+       AND (s.state <> 'pending' OR going_on IS NOT NULL OR belay.is_pending(m.id))
     UNION ALL
     SELECT m.name, 'checksum', 'the stored text is not the one that was registered', NULL
       FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
@@ -976,10 +1056,23 @@ BEGIN
       JOIN belay.migration m ON m.id = u.migration_id
       JOIN pg_index i ON NOT i.indisvalid
        AND i.indexrelid = to_regclass(coalesce(quote_ident(u.leaves->>'schema') || '.', '') || quote_ident(u.leaves->>'name'))
-     WHERE u.project_id = p.id AND (last IS NULL OR m.sort_key <= last);
+     WHERE u.project_id = p.id AND (last IS NULL OR m.sort_key <= last)
+       -- while it is being built it is no valid index, either
+       AND going_on IS NULL AND NOT pg_is_in_recovery();
 END $$;
 COMMENT ON FUNCTION belay.migrate_validate IS
-'What keeps the project from being in order, up to a target or a release: pending, late, blocked, running, dirty, missing, changed, checksum, invalid index. No row: in order. Looks and never waits.';
+'What keeps the project from being in order, up to a target or the last migration of a release: pending, late, blocked, running, dirty, missing, changed, checksum, invalid index. No row: in order. Looks and never waits; migrate_wait does.
+While another session runs, what is pending or half done is running, with who runs what in detail; on a standby, which cannot see that, unknown (primary). Errors: MG011 unknown project, target or release.';
+
+CREATE PROCEDURE belay.migrate_wait(
+    target text DEFAULT NULL, release text DEFAULT NULL, run bigint DEFAULT NULL,
+    wait interval DEFAULT '5 min', project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_wait_wrapper';
+COMMENT ON PROCEDURE belay.migrate_wait IS
+'Waits, without running anything itself, until everything registered is in force: all of it, up to target, or up to the last migration of release; or until run has succeeded. For the start of an application, also on a standby: there until it has been replayed.
+Polls, every second at most, and holds neither a snapshot nor a lock in between; ends after wait (an interval; NULL: without limit; 0: looks once) with 55P03, which says what is lacking and who runs what. The caller''s statement_timeout applies.
+What has failed, or stopped halfway, may be repaired meanwhile and is waited for; the error at the end names it. What comes after target or release does not count. A project ''default'' that nobody has used has nothing to wait for.
+What cannot come by waiting is an error at once: MG001 late, MG005 a requirement that is not registered, MG011 unknown project, target, release or run (on a standby these may only not have been replayed, and are waited for), MG016 the run has failed. Others: 22023, 25001 inside a transaction block.';
 
 CREATE FUNCTION belay.migrate_history(
     migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
@@ -1026,7 +1119,7 @@ CREATE FUNCTION belay.grant_role(role text, rights text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
-    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_history,
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history,
                                  last_run, migrate_checksum}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,

@@ -5,11 +5,17 @@
 mod history;
 mod load;
 mod mend;
+mod now;
 mod plan;
 mod project;
 mod register;
 mod triggers;
 mod verbs;
+mod wait;
+
+use std::time::Duration;
+
+use pgrx::datum::Interval;
 
 use crate::error::{Code, Failure, Result};
 
@@ -56,4 +62,23 @@ fn count(value: Option<i32>, argument: &str, what: &str) -> Result<Option<u32>> 
             })
         })
         .transpose()
+}
+
+/// How long to wait, a month counting 30 days; `instead` says how not to.
+fn duration(interval: Interval, instead: &str) -> Result<Duration> {
+    const DAY: i128 = 86_400_000_000;
+    let micros = i128::from(interval.micros())
+        + DAY * i128::from(interval.days())
+        + 30 * DAY * i128::from(interval.months());
+    if micros < 0 {
+        return Err(Failure::new(
+            Code::InvalidParameter,
+            "wait must not be negative",
+            format!("pass wait => '5 min', or {instead}"),
+        ));
+    }
+    // Longer than anybody waits: an infinite interval.
+    Ok(Duration::from_micros(
+        u64::try_from(micros).unwrap_or(u64::MAX),
+    ))
 }

@@ -1,7 +1,6 @@
 //! The verbs that commit: `CALL belay.migrate_up()` and its siblings.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use belay_core::naming::Phase;
 use belay_core::plan::{Request, Target};
@@ -9,7 +8,7 @@ use pgrx::datum::Interval;
 use pgrx::{pg_extern, pg_sys};
 use serde_json::{Map, Value, json};
 
-use super::{count, required, word};
+use super::{count, duration, required, word};
 use crate::engine;
 use crate::engine::call::{Call, OnPrivileged};
 use crate::error::{Code, Failure, Result, entry};
@@ -61,7 +60,10 @@ impl Options {
             )?,
             transaction: word(transaction, "transaction", "'per_migration' or 'per_run'")?,
             on_contention: word(on_contention, "on_contention", "'wait' or 'fail'")?,
-            wait: self.wait.map(duration).transpose()?,
+            wait: self
+                .wait
+                .map(|wait| duration(wait, "on_contention => 'fail' not to wait"))
+                .transpose()?,
             reason: self.reason,
             trust: self
                 .trust
@@ -76,22 +78,6 @@ impl Options {
             arguments: given,
         })
     }
-}
-
-fn duration(interval: Interval) -> Result<Duration> {
-    const DAY: i128 = 86_400_000_000;
-    let micros = i128::from(interval.micros())
-        + DAY * i128::from(interval.days())
-        + 30 * DAY * i128::from(interval.months());
-    u64::try_from(micros)
-        .map(Duration::from_micros)
-        .map_err(|_| {
-            Failure::new(
-                Code::InvalidParameter,
-                "wait must not be negative",
-                "pass wait => '5 min', or on_contention => 'fail' not to wait",
-            )
-        })
 }
 
 /// What was given, without the NULLs, for the run's row.
@@ -119,7 +105,8 @@ pub fn up_request(
     })
 }
 
-fn release_argument(release: &str) -> Result<semver::Version> {
+/// A release from its argument.
+pub fn release_argument(release: &str) -> Result<semver::Version> {
     belay_core::naming::parse_release(release)
         .map_err(|error| Failure::new(Code::InvalidParameter, error.to_string(), error.hint()))
 }

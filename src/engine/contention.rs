@@ -1,9 +1,8 @@
 //! Taking the project's lock: polled, never waited for in the server's queue, since a
 //! waiting transaction would hold up concurrent index builds.
 
-use std::time::{Duration, Instant};
-
 use super::call::Call;
+use super::polling::Polling;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -11,11 +10,6 @@ use crate::ledger::run::Holder;
 use crate::pg::lock::{self, Scope};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, error};
-
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A pause is at most this part of what has been waited: a wait ends late by no more.
-const SHARE: u32 = 8;
 
 /// How taking the lock ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,32 +37,31 @@ pub fn take(
     is_left: impl Fn() -> Result<bool>,
 ) -> Result<Taken> {
     refuse_held(project, call.mode)?;
-    let began = Instant::now();
-    let mut pause = FIRST_PAUSE;
+    let mut polling = Polling::begin(call.wait);
     let mut told = false;
-    let tell_free = || {
+    let tell_free = |polling: &Polling| {
         client::notice(format!(
             "project \"{}\" is free after {}",
             project.name,
-            super::place::duration(began.elapsed())
+            polling.waited()
         ));
     };
     loop {
         if told && call.mode != Mode::Caller && lock::is_free(project.id) && !is_left()? {
-            tell_free();
+            tell_free(&polling);
             return Ok(Taken::NothingLeft);
         }
         if lock::try_lock(project.id, scope(call.mode)) {
             if told {
-                tell_free();
+                tell_free(&polling);
             }
             return Ok(Taken::Lock);
         }
-        if !call.waits() || call.wait.is_some_and(|limit| began.elapsed() >= limit) {
+        if !call.waits() || polling.is_over() {
             return Err(busy(
                 project,
                 ledger.lock_holder(project)?.as_ref(),
-                told.then(|| began.elapsed()),
+                told.then(|| polling.waited()),
                 ", or with wait => '5 min'",
             ));
         }
@@ -84,10 +77,7 @@ pub fn take(
         if call.mode != Mode::Caller {
             transaction::commit()?;
         }
-        let left = call.wait.map(|limit| limit.saturating_sub(began.elapsed()));
-        client::sleep(left.map_or(pause, |left| pause.min(left.max(Duration::from_millis(1)))));
-        client::boundary()?;
-        pause = (began.elapsed() / SHARE).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        polling.pause()?;
     }
 }
 
@@ -137,16 +127,17 @@ fn refuse_held(project: &Project, mode: Mode) -> Result<()> {
     Ok(())
 }
 
-fn described(holder: Option<&Holder>) -> &str {
+/// Who holds the lock, in words.
+pub fn described(holder: Option<&Holder>) -> &str {
     holder.map_or("a session that has just ended", |holder| {
         &holder.description
     })
 }
 
 /// 55P03, with who holds the lock; `or` is how the call could wait.
-fn busy(project: &Project, holder: Option<&Holder>, waited: Option<Duration>, or: &str) -> Failure {
+fn busy(project: &Project, holder: Option<&Holder>, waited: Option<String>, or: &str) -> Failure {
     let waited = match waited {
-        Some(waited) => format!(" after waiting {}", super::place::duration(waited)),
+        Some(waited) => format!(" after waiting {waited}"),
         None => String::new(),
     };
     let look = holder.map_or(String::new(), |holder| {

@@ -12,6 +12,7 @@ mod per_migration;
 mod per_run;
 pub mod place;
 pub mod planning;
+mod polling;
 mod privileged;
 pub mod prune;
 pub mod repair;
@@ -20,5 +21,6 @@ mod run;
 mod statements;
 mod stepwise;
 mod transactional;
+pub mod wait;
 
 pub use run::run;

@@ -73,7 +73,7 @@ pub fn make(
 }
 
 /// A phase or release asked of a project without them is wrong, also when nothing is pending.
-fn refuse_without_releases(project: &Project, request: &Request) -> Result<()> {
+pub fn refuse_without_releases(project: &Project, request: &Request) -> Result<()> {
     let asks = matches!(
         request,
         Request::Up { phase, release, .. } if phase.is_some() || release.is_some()

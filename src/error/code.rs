@@ -33,6 +33,8 @@ pub enum Code {
     Version,
     /// The catalog refuses what breaks the ledger's rules.
     Protected,
+    /// A run that was waited for has failed.
+    RunFailed,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -74,6 +76,7 @@ impl Code {
             Code::LockLost => "MG013",
             Code::Version => "MG014",
             Code::Protected => "MG015",
+            Code::RunFailed => "MG016",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",

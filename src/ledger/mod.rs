@@ -18,6 +18,7 @@ pub mod run;
 mod seal;
 pub mod step;
 pub mod unfinished;
+pub mod waiting;
 
 use crate::error::Result;
 use crate::pg::extension::{self, Installed};

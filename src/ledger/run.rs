@@ -123,28 +123,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Who holds the project's advisory lock, in words.
+    /// Who holds the project's advisory lock, in words; belay.find_runner says whom it believes.
     pub fn lock_holder(&self, project: &Project) -> Result<Option<Holder>> {
-        const SQL: &str = "SELECT pg_catalog.format('pid %s, role %s%s%s%s', l.pid,
-                    coalesce(r.role, a.usename, '(unknown)'),
-                    CASE WHEN coalesce(r.application_name, a.application_name, '') <> ''
-                         THEN ', application ' || coalesce(r.application_name, a.application_name) ELSE '' END,
-                    CASE WHEN r.id IS NULL THEN ', holds the lock without a run'
-                         ELSE pg_catalog.format(', run %s (%s)', r.id, r.verb) END,
-                    CASE WHEN r.id IS NULL THEN ''
-                         ELSE pg_catalog.format(', for %s s',
-                              pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - r.started_at)::numeric, 1)) END),
-                    l.pid
-               FROM pg_catalog.pg_locks l
-               LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-               LEFT JOIN belay.run r ON r.project_id = $2 AND r.finished_at IS NULL
-                                    AND r.pid = l.pid AND r.backend_start = a.backend_start
-              WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.objid = $2::oid AND l.objsubid = 2
-                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-                AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
-              ORDER BY r.id DESC NULLS LAST, l.mode LIMIT 1";
-        let arguments = [bind(crate::pg::lock::CLASS), bind(project.id)];
-        self.select_one(SQL, &arguments, |row| {
+        const SQL: &str = "SELECT f.described, f.pid FROM belay.find_runner($1) f
+              WHERE f.pid <> pg_catalog.pg_backend_pid() LIMIT 1";
+        self.select_one(SQL, &[bind(project.id)], |row| {
             Ok(Holder {
                 description: row.require(1)?,
                 pid: row.require(2)?,

@@ -35,6 +35,15 @@ pub fn arm_statement_timeout(milliseconds: i32) {
     }
 }
 
+/// Gives the statement the session's statement_timeout where the server has left it to a shorter
+/// transaction_timeout, which has been switched off.
+pub fn keep_statement_timeout() {
+    // SAFETY: as above.
+    if unsafe { !raw::get_timeout_active(STATEMENT_TIMEOUT) } {
+        arm_statement_timeout(session_statement_timeout());
+    }
+}
+
 /// The session's own statement_timeout in milliseconds.
 pub fn session_statement_timeout() -> i32 {
     // SAFETY: reads a backend variable.

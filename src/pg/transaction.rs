@@ -42,6 +42,13 @@ pub fn mode_of(fcinfo: pg_sys::FunctionCallInfo) -> Mode {
 /// Commits and begins the next transaction, READ COMMITTED and READ WRITE whatever the
 /// session's defaults are.
 pub fn commit() -> Result<()> {
+    commit_to_defaults()?;
+    pin_isolation();
+    Ok(())
+}
+
+/// Commits and begins the next transaction as the session's defaults say; on a standby, too.
+pub fn commit_to_defaults() -> Result<()> {
     if identity::is_switched() {
         return Err(Failure::new(
             Code::Internal,
@@ -56,8 +63,25 @@ pub fn commit() -> Result<()> {
         pg_sys::SPI_commit();
         pg_sys::SPI_finish();
     }
-    pin_isolation();
     Ok(())
+}
+
+/// Each query of this transaction, which has no snapshot yet, sees what is committed by then.
+pub fn read_committed() {
+    // SAFETY: a backend variable that StartTransaction has just set from the default.
+    unsafe { pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32 };
+}
+
+/// Whether anything in this session holds a snapshot.
+pub fn holds_snapshot() -> bool {
+    // SAFETY: reads backend variables.
+    unsafe { pg_sys::HaveRegisteredOrActiveSnapshot() }
+}
+
+/// Whether this server is a standby.
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared state.
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// Belay's own transactions do not depend on default_transaction_isolation.
@@ -174,9 +198,9 @@ pub fn check_deferred_constraints(mode: Mode) {
 
 /// Refuses before anything runs where nothing can be written.
 pub fn refuse_read_only(mode: Mode) -> Result<()> {
-    // SAFETY: reads backend variables and shared state.
-    let (standby, read_only) = unsafe { (pg_sys::RecoveryInProgress(), pg_sys::XactReadOnly) };
-    if standby {
+    // SAFETY: reads a backend variable.
+    let read_only = unsafe { pg_sys::XactReadOnly };
+    if is_standby() {
         return Err(Failure::new(
             Code::ReadOnly,
             "migrations cannot run on a standby",
