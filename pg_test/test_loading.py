@@ -172,7 +172,7 @@ BAD_SETS = {
     "an unknown directive": (
         {"2.sql": "-- note\n-- belay: transactions off\nSELECT 1"},
         "MG009", 'file "2.sql", line 2: unknown directive "transactions"',
-        "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s",
+        "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, privileged [on|off]",
     ),
     "a directive below the head": (
         {"2.sql": "SELECT 1;\n-- belay: transaction off\nSELECT 2"},
@@ -191,7 +191,7 @@ BAD_SETS = {
     "requires in the down": (
         {"2.sql": "SELECT 1;\n-- migrate:down\n-- belay: requires 1\nSELECT 2"},
         "MG009", 'file "2.sql", line 3: directive "requires" stands in the down',
-        "move it to the head of the up; a down takes transaction and lock-timeout",
+        "move it to the head of the up; a down takes transaction, lock-timeout and privileged",
     ),
     "requires itself": (
         {"2.sql": "-- belay: requires 2\nSELECT 1"},
@@ -731,6 +731,7 @@ GIVEN = {
     "name": "'migration1'",
     "up": "'SELECT 1'",
     "files": "'{\"migration1.sql\": \"SELECT 1\"}'",
+    "before": "now()",
     "old": "'migration1'",
     "new": "'migration2'",
     "target": "'migration1'",
