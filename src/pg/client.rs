@@ -26,8 +26,20 @@ pub fn notice_with_hint(message: impl Into<String>, hint: impl Into<String>) {
     report(pgrx::PgLogLevel::NOTICE, message.into(), Some(hint.into()));
 }
 
+/// A WARNING with a hint.
+pub fn warning(message: impl Into<String>, hint: impl Into<String>) {
+    report(
+        pgrx::PgLogLevel::WARNING,
+        message.into(),
+        Some(hint.into()),
+    );
+}
+
 fn report(level: pgrx::PgLogLevel, message: String, hint: Option<String>) {
-    let code = pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    let code = match level {
+        pgrx::PgLogLevel::WARNING => pgrx::PgSqlErrorCode::ERRCODE_WARNING,
+        _ => pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+    };
     let mut report = pg_sys::panic::ErrorReport::new(code, message, "pg_belay");
     if let Some(hint) = hint {
         report = report.set_hint(hint);
