@@ -197,6 +197,10 @@ class Server:
         """Ends the server without a checkpoint: the next start recovers from the write-ahead log."""
         self.stop("immediate")
 
+    def promote(self) -> None:
+        """Makes a standby a primary, and waits until it is one."""
+        self._run("pg_ctl", "promote", "--pgdata", self.data, "--wait", "--timeout", BOUND_SECONDS, "--silent")
+
     def restart(self) -> None:
         self.stop()
         self.start()
