@@ -205,6 +205,11 @@ class Server:
         self.stop()
         self.start()
 
+    def restart_on_its_port(self) -> None:
+        """For what has noted the port, such as pg_cron."""
+        self._run("pg_ctl", "restart", "--pgdata", self.data, "--log", self.log, "--wait", "--timeout", BOUND_SECONDS, "--silent")
+        self.starts += 1
+
     def reload(self) -> None:
         self._run("pg_ctl", "reload", "--pgdata", self.data, "--silent")
 
