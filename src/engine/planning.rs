@@ -265,7 +265,7 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
                     pgrx::spi::quote_literal(&project.name)
                 ),
                 false => format!(
-                    "whom the project's owner \"{}\" lists as trusted, a superuser need not trust",
+                    "the list of the project's owner, \"{}\", does not count for a superuser",
                     project.owner
                 ),
             }
