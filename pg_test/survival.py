@@ -13,7 +13,7 @@ from harness.random_fault import FAULTS, Fault, Outcome, disturb, is_unknown
 from harness.random_set import MigrationSet
 from harness.server import Server
 from harness.session import describe
-from soundness import assert_complete, assert_free, assert_told, assert_true, assert_usable, say_how_it_ended
+from soundness import assert_complete, assert_free, assert_recorded, assert_told, assert_true, assert_usable, say_how_it_ended
 
 #: Making a database takes longer than a draw, so they are made anew only when a draw has failed in one.
 EMPTY = """
@@ -110,11 +110,16 @@ def assert_survived(db: Database, drawn: MigrationSet, fault: Fault, outcome: Ou
         assert db.one("SELECT count(*) FROM belay.applied") == len(drawn.migrations)
 
 
-def assert_sound(db: Database, drawn: MigrationSet, outcome: Outcome) -> None:
-    """The first three conditions: the session, where it lives, the lock and the ledger."""
+def assert_sound(db: Database, drawn: MigrationSet, outcome: Outcome, recorded: bool = True) -> None:
+    """The first three conditions: the session, where it lives, the lock and the ledger.
+
+    `recorded`: whether the ledger could be written.
+    """
     if outcome.session is not None:
         assert_usable(outcome.session)
         assert_told(db, outcome.session, outcome.error)
+        if recorded:
+            assert_recorded(db, outcome.session, outcome.error)
     assert_free(db)
     assert_true(db, drawn)
 
