@@ -20,7 +20,7 @@ import pytest
 from harness.database import Database
 from harness.random_fault import CALLS, Outcome
 from harness.random_set import Migration, MigrationSet, Statement
-from harness.server import Server, as_server_user, give_to_server_user, run_folder
+from harness.server import Server, as_server_user, give_to_server_user, is_alive, run_folder
 from harness.session import describe
 from survival import assert_goes_on, assert_sound, prepare, run_undisturbed
 
@@ -48,8 +48,18 @@ class Disk:
         self._filling.unlink(missing_ok=True)
 
 
+def remove_abandoned_disks() -> None:
+    """A test run that was killed leaves its disk mounted."""
+    for folder in run_folder().glob("disk-*"):
+        if not is_alive(int(folder.name.partition("-")[2])):
+            subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=False)
+            with contextlib.suppress(OSError):  # another worker was quicker
+                folder.rmdir()
+
+
 @pytest.fixture(scope="module")
 def disk(server: Server) -> Iterator[Disk]:
+    remove_abandoned_disks()
     folder = run_folder() / f"disk-{os.getpid()}"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=0700", "belay-test", str(folder)]

@@ -200,16 +200,9 @@ pub fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) ->
 /// Whether a registrant's texts may run with the rights of `user`.
 fn is_trusted(registrant: &str, user: Oid, project: &Project, trust: &[String]) -> bool {
     trust.iter().any(|role| role == registrant)
-        || (lists_for(project, user) && project.trusted.iter().any(|role| role == registrant))
+        || (project.lists_for(user) && project.trusted.iter().any(|role| role == registrant))
         || identity::role_by_name(registrant)
             .is_some_and(|role| identity::has_rights_of(role, user))
-}
-
-/// Whether the list of trusted roles that the project's owner keeps counts for `user`: an owner who
-/// is no superuser would else make one of whom it lists.
-fn lists_for(project: &Project, user: Oid) -> bool {
-    !identity::is_superuser_role(user)
-        || identity::role_by_name(&project.owner).is_some_and(identity::is_superuser_role)
 }
 
 /// Refuses to run, with the caller's rights, what was registered by a role without them.
@@ -259,7 +252,7 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
         format!(
             "read them, then pass trust => '{{{}}}' or run as a role of theirs; {}",
             roles.join(","),
-            match lists_for(project, caller) {
+            match project.lists_for(caller) {
                 true => format!(
                     "the project's owner can list such roles: belay.project_alter({}, trusted => ...)",
                     pgrx::spi::quote_literal(&project.name)

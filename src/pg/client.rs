@@ -28,11 +28,7 @@ pub fn notice_with_hint(message: impl Into<String>, hint: impl Into<String>) {
 
 /// A WARNING with a hint.
 pub fn warning(message: impl Into<String>, hint: impl Into<String>) {
-    report(
-        pgrx::PgLogLevel::WARNING,
-        message.into(),
-        Some(hint.into()),
-    );
+    report(pgrx::PgLogLevel::WARNING, message.into(), Some(hint.into()));
 }
 
 fn report(level: pgrx::PgLogLevel, message: String, hint: Option<String>) {
