@@ -5,6 +5,8 @@ The sets are those of `harness.random_set`, whose statements each tell whether t
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 
 from harness.database import Database
@@ -89,6 +91,21 @@ def assert_told(db: Database, session: Session, error: psycopg.Error | None) -> 
     mine = "SELECT outcome FROM belay.run JOIN pg_stat_activity USING (pid, backend_start) WHERE pid = %s"
     outcomes = db.rows(mine, [session.pid])
     assert outcomes in ([], [("succeeded" if error is None else "failed",)]), outcomes
+
+
+def assert_recorded(db: Database, session: Session, error: psycopg.Error | None) -> None:
+    """What ended the call is in the history, at its migration and statement; in the caller's transaction nothing can be."""
+    context = (error and error.diag.context) or ""
+    place = re.search(r'^migration "(.+)" of project ".+", (up|down)(?:, statement (\d+) of)?', context, re.MULTILINE)
+    runs = db.rows("SELECT id FROM belay.run JOIN pg_stat_activity USING (pid, backend_start) WHERE pid = %s", [session.pid])
+    if not place or not runs:
+        return
+    name, direction, statement = place.groups()
+    query = "SELECT name, direction, statement, sqlstate FROM belay.step WHERE run_id = %s AND outcome = 'failed'"
+    expected = (name, direction, statement and int(statement), error.sqlstate)
+    assert db.rows(query, runs[0]) == [expected]
+    messages = "SELECT e.message FROM belay.step_error e JOIN belay.step s ON s.id = e.step_id WHERE s.run_id = %s"
+    assert db.rows(messages, runs[0]) == [(error.diag.message_primary,)]
 
 
 def assert_complete(db: Database, drawn: MigrationSet) -> None:

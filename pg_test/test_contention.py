@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import psycopg
@@ -202,6 +203,14 @@ WAYS_OUT = {
     "a refused plan": (["SELECT 1"], "CALL belay.migrate_up(); CALL belay.migrate_down()", "MG004"),
     "an unknown target": (["SELECT 1"], "CALL belay.migrate_up(target => 'nope')", "MG011"),
     "a lock given back by the migration": (["SELECT pg_advisory_unlock_all()"], "CALL belay.migrate_up()", None),
+    "a lock taken twice by the migration": ([LOCK], "CALL belay.migrate_up()", None),
+    "a lock taken twice by the migration that fails": ([LOCK + "; SELECT 1/0"], "CALL belay.migrate_up()", "22012"),
+    "a lock taken twice outside a transaction": (["-- belay: transaction off\n" + LOCK], "CALL belay.migrate_up()", None),
+    "a lock taken for the transaction, too": ([LOCK.replace("lock(", "xact_lock(")], "CALL belay.migrate_up()", None),
+    "a lock taken twice from a block": ([LOCK], "DO $$ BEGIN CALL belay.migrate_up(); END $$", None),
+    "a lock taken for the transaction from a block": (
+        [LOCK.replace("lock(", "xact_lock(") + "; SELECT 1/0"], "DO $$ BEGIN CALL belay.migrate_up(); END $$", "22012",
+    ),
     "everything discarded by the migration": (["-- belay: transaction off\nDISCARD ALL"], "CALL belay.migrate_up()", None),
     "a committed transaction of the caller": (["SELECT 1"], "BEGIN; CALL belay.migrate_up(); COMMIT", None),
     "a rolled back transaction of the caller": (["SELECT 1"], "BEGIN; CALL belay.migrate_up(); ROLLBACK", None),
@@ -289,6 +298,54 @@ def test_a_lock_that_was_given_away_and_taken_by_another_ends_the_run_with_nothi
     assert applied(db) == ["0001_a"] and tables(db) == ["a", "orders"]
     assert history(db) == [("0001_a", "up", "applied"), ("0002_b", "up", "failed")]
     assert locks(db) == [(stranger.pid,)]
+
+
+#: Gives the lock away, then waits for a transaction, then writes.
+GIVE_AWAY = """
+    CREATE TABLE log (pid int);
+    CREATE FUNCTION give_away(who text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        IF current_setting('application_name') LIKE who THEN PERFORM pg_advisory_unlock_all(); END IF;
+        LOCK TABLE orders;
+        INSERT INTO log VALUES (pg_backend_pid());
+    END $$
+"""
+
+
+def two_in_one_migration(db: Database, head: str, who: str) -> tuple[Running, Running]:
+    """The second gets the lock that the first gave away, and both wait in the migration for the same table."""
+    db.execute(GIVE_AWAY)
+    first, blocker = blocked_run(db, f"{head}SELECT give_away('{who}')", application_name="first")
+    second = db.start("CALL belay.migrate_up()", application_name="second")
+    db.wait_for("SELECT count(*) = 2 FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted")
+    blocker.rollback()
+    return first, second
+
+
+@pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
+def test_who_gave_the_lock_away_keeps_nothing_when_a_second_runner_has_it(db, head):
+    first, second = two_in_one_migration(db, head, "first")
+    with expect_error("MG013", message='the lock of project "default" was lost and another session has taken it'):
+        first.finish()
+    second.finish()
+    assert db.rows("SELECT pid FROM log") == [(second.pid,)]
+    assert applied(db) == ["0001_a", "0002_b", "0003_c"] and locks(db) == []
+    assert None not in {outcome for (outcome,) in db.rows("SELECT outcome FROM belay.run")}
+
+
+@pytest.mark.parametrize("head", ["", "-- belay: transaction off\n"])
+def test_two_that_both_gave_the_lock_away_keep_it_once_at_most_and_the_next_run_completes(db, head):
+    """Outside a transaction the second may have told the first one's attempt as lost, so that neither can end it."""
+    first, second = two_in_one_migration(db, head, "%")
+    for run in (first, second):
+        with contextlib.suppress(psycopg.Error):
+            run.finish()
+    succeeded = [run for run in (first, second) if run.error is None]
+    assert db.rows("SELECT pid FROM log") == [(run.pid,) for run in succeeded] and len(succeeded) <= 1
+    assert locks(db) == []
+    db.execute("CALL belay.migrate_up()")
+    assert db.one("SELECT count(*) FROM log") == 1
+    assert applied(db) == ["0001_a", "0002_b", "0003_c"] and locks(db) == []
+    assert None not in {outcome for (outcome,) in db.rows("SELECT outcome FROM belay.run")}
 
 
 # ── many ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -505,6 +505,47 @@ def test_a_project_that_trusts_a_role_runs_its_migrations(db):
     assert applied(db) == ["1_a"]
 
 
+def owned_project(db: Database) -> str:
+    """A project whose owner is no superuser and lists itself; the owner's Trojan is pending in it."""
+    owner = role_with(db, "owner")
+    session = db.connect(user=owner)
+    session.execute("SELECT belay.project_create('mine', trusted => %s)", [[owner]])
+    register(session, "1_a", trojan(owner), project="mine")
+    return owner
+
+
+@pytest.mark.parametrize("call", ["CALL belay.migrate_up(project => 'mine')", "BEGIN; CALL belay.migrate_up(project => 'mine')"])
+def test_the_owner_of_a_project_does_not_make_a_superuser_trust_whom_it_lists(db, call):
+    owner = owned_project(db)
+    with nothing_changes(db), expect_error("42501", message=NOT_TRUSTED, hint=re.compile(f'list of the project\'s owner, "{owner}", does not count for a superuser')):
+        db.connect().execute(call)
+    assert not is_superuser(db, owner)
+
+
+def test_a_superuser_who_owns_the_project_lists_roles_for_itself(db):
+    owner = owned_project(db)
+    db.execute("SELECT belay.project_alter('mine', owner => 'postgres')")
+    db.execute("SELECT belay.migrate_register('1_a', 'SELECT 1', replace => true, project => 'mine')")
+    register(db.connect(user=owner), "2_b", "SELECT 2", project="mine")
+    db.execute("CALL belay.migrate_up(project => 'mine')")
+    assert applied(db, "mine") == ["1_a", "2_b"]
+
+
+def test_the_list_of_a_projects_owner_counts_for_an_ordinary_role(db):
+    owner, role, other = role_with(db, "owner"), deployer(db), role_with(db, "deployer", "other")
+    db.connect(user=owner).execute("SELECT belay.project_create('mine', trusted => %s)", [[other]])
+    register(db.connect(user=other), "1_a", "SELECT 1", project="mine")
+    db.connect(user=role).execute("CALL belay.migrate_up(project => 'mine')")
+    assert applied(db, "mine") == ["1_a"]
+
+
+@pytest.mark.parametrize("call", ["SELECT belay.project_alter('mine', owner => 'postgres')", "SELECT belay.project_create('other', owner => 'postgres')"])
+def test_a_project_is_not_given_to_a_role_that_the_giver_is_no_member_of(db, call):
+    owner = owned_project(db)
+    with nothing_changes(db), expect_error("42501", message=f'a project can be given only to a role that "{owner}" is a member of', hint=re.compile("superuser")):
+        db.connect(user=owner).execute(call)
+
+
 def test_trust_is_in_one_role_and_not_in_its_members(db):
     role, other = deployer(db), role_with(db, "deployer", "other")
     db.execute(f"GRANT {role} TO {other}")
@@ -719,6 +760,30 @@ def test_a_hostile_type_first_in_the_path_is_never_used(db):
     db.execute(TRAP + TYPES)
     session = db.connect(user=deployer(db))
     session.execute("SET search_path = trap, pg_catalog, public")
+    for work in WORK:
+        session.execute(work)
+
+
+#: Temporary objects come first for tables and types, unless a path says otherwise.
+TEMPORARY = """
+    CREATE TEMP TABLE pg_extension (extname text); CREATE TEMP TABLE pg_class (relname text); CREATE TEMP TABLE pg_locks (pid int);
+    CREATE TEMP TABLE pg_index (x int); CREATE TEMP TABLE pg_settings (name text); CREATE TEMP TABLE pg_stat_activity (pid int);
+    CREATE TEMP TABLE pg_roles (rolname name); CREATE TEMP TABLE pg_database (datname name); CREATE TEMP TABLE pg_namespace (nspname name);
+    CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (VALUE IS NULL); CREATE DOMAIN pg_temp.int8 AS pg_catalog.int8 CHECK (VALUE IS NULL);
+    CREATE DOMAIN pg_temp.name AS pg_catalog.name CHECK (VALUE IS NULL); CREATE DOMAIN pg_temp.regclass AS pg_catalog.regclass CHECK (VALUE IS NULL)
+"""
+
+
+@pytest.mark.parametrize("where", ["in the session", "in a migration"])
+def test_temporary_objects_with_the_catalogs_names_are_never_reached(db, where):
+    session = db.connect(user=deployer(db))
+    if where == "in the session":
+        session.execute(TEMPORARY)
+    else:
+        register(session, "0_a", TEMPORARY, "SELECT 1")
+        session.execute(UP)
+    with pytest.raises(psycopg.Error):
+        session.execute("SELECT 'a'::text")  # it works
     for work in WORK:
         session.execute(work)
 

@@ -209,6 +209,18 @@ What has failed, or stopped halfway, may be repaired meanwhile and is waited for
 What cannot come by waiting is an error at once: MG001 late, MG005 a requirement that is not registered, MG011 unknown project, target, release or run (on a standby these may only not have been replayed, and are waited for), MG016 the run has failed. Others: 22023, 25001 inside a transaction block.';
 REVOKE ALL ON PROCEDURE belay.migrate_wait FROM PUBLIC;
 
+
+-- Projects are given to roles that the giver is a member of.
+COMMENT ON FUNCTION belay.project_create IS
+'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
+naming is natural, release or diesel, or found from the first registration.
+Errors: 42501 owner is a role that the caller is no member of, 42710 exists already, MG008 not a name.';
+COMMENT ON FUNCTION belay.project_alter IS
+'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner, who gives it only to
+a role that it is a member of (42501).';
+COMMENT ON COLUMN belay.project.trusted IS
+'Roles whose registered migrations anybody in this project may run with their own rights; for superusers only where one owns it.';
+
 -- ---------------------------------------------------------------------------
 -- Functions as they are from 0.2.0 on
 -- ---------------------------------------------------------------------------

@@ -54,7 +54,8 @@ COMMENT ON COLUMN belay.project.naming_declared IS 'True when naming was declare
 COMMENT ON COLUMN belay.project.allow_down IS 'False protects a production project: nothing is ever reverted.';
 COMMENT ON COLUMN belay.project.search_path IS 'search_path for the project''s migrations; NULL: the caller''s.';
 COMMENT ON COLUMN belay.project.owner IS 'Role whose members may alter the project and loosen its rules for one run.';
-COMMENT ON COLUMN belay.project.trusted IS 'Roles whose registered migrations anybody in this project may run with their own rights.';
+COMMENT ON COLUMN belay.project.trusted IS
+'Roles whose registered migrations anybody in this project may run with their own rights; for superusers only where one owns it.';
 
 CREATE TABLE belay.definition (
     id            bigint GENERATED ALWAYS AS IDENTITY,
@@ -725,14 +726,16 @@ CREATE FUNCTION belay.project_create(
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_create_wrapper';
 COMMENT ON FUNCTION belay.project_create IS
 'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
-naming is natural, release or diesel, or found from the first registration. Errors: 42710 exists already, MG008 not a name.';
+naming is natural, release or diesel, or found from the first registration.
+Errors: 42501 owner is a role that the caller is no member of, 42710 exists already, MG008 not a name.';
 
 CREATE FUNCTION belay.project_alter(
     name text, ordering text DEFAULT NULL, naming text DEFAULT NULL, allow_down boolean DEFAULT NULL,
     search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL)
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
 COMMENT ON FUNCTION belay.project_alter IS
-'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner (42501).';
+'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner, who gives it only to
+a role that it is a member of (42501).';
 
 CREATE FUNCTION belay.migrate_register(
     name text, up text, down text DEFAULT NULL, replace boolean DEFAULT false, project text DEFAULT 'default')

@@ -197,9 +197,18 @@ class Server:
         """Ends the server without a checkpoint: the next start recovers from the write-ahead log."""
         self.stop("immediate")
 
+    def promote(self) -> None:
+        """Makes a standby a primary, and waits until it is one."""
+        self._run("pg_ctl", "promote", "--pgdata", self.data, "--wait", "--timeout", BOUND_SECONDS, "--silent")
+
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def restart_on_its_port(self) -> None:
+        """For what has noted the port, such as pg_cron."""
+        self._run("pg_ctl", "restart", "--pgdata", self.data, "--log", self.log, "--wait", "--timeout", BOUND_SECONDS, "--silent")
+        self.starts += 1
 
     def reload(self) -> None:
         self._run("pg_ctl", "reload", "--pgdata", self.data, "--silent")
@@ -375,14 +384,20 @@ def _locked(path: Path) -> Iterator[None]:
 
 def remove_abandoned(prefix: str) -> None:
     """Removes the servers named `prefix…` whose making process has ended without removing them (a killed test run)."""
-    for facts in run_folder().glob(f"*-{prefix}*/server.json"):
-        major, _, name = facts.parent.name.partition("-")
-        server = Server(int(major), name)
-        owner = server._read_facts().get("owner")
-        try:
-            os.kill(owner, 0)
-        except ProcessLookupError:
-            server.remove()
+    with _locked(run_folder() / "abandoned.lock"):  # all workers begin with this
+        for facts in run_folder().glob(f"*-{prefix}*/server.json"):
+            major, _, name = facts.parent.name.partition("-")
+            server = Server(int(major), name)
+            if not is_alive(server._read_facts().get("owner")):
+                server.remove()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def kill(pid: int) -> None:

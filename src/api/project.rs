@@ -32,6 +32,7 @@ fn settings(
             ));
         }
     }
+    refuse_foreign_owner(owner)?;
     Ok(Settings {
         ordering: word(ordering, "ordering", "'strict' or 'permissive'")?,
         naming: word(naming, "naming", "'natural', 'release' or 'diesel'")?,
@@ -40,6 +41,28 @@ fn settings(
         trusted,
         owner: owner.map(str::to_owned),
     })
+}
+
+/// As ALTER ... OWNER TO: giving a project away would lend the new owner's word to what the giver has
+/// written into it.
+fn refuse_foreign_owner(owner: Option<&str>) -> Result<()> {
+    let Some(role) = owner.and_then(identity::role_by_name) else {
+        return Ok(());
+    };
+    if identity::has_rights_of(identity::current_role(), role) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Privilege,
+        format!(
+            "a project can be given only to a role that \"{}\" is a member of",
+            identity::role_name(identity::current_role())
+        ),
+        format!(
+            "let {} create it or a superuser give it",
+            pgrx::spi::quote_identifier(identity::role_name(role))
+        ),
+    ))
 }
 
 #[pg_extern(sql = false)]

@@ -211,8 +211,8 @@ pub fn refuse_alone(planned: &Planned, call: &Call, transaction: Transaction) ->
 
 /// Whether a registrant's texts may run with the rights of `user`.
 fn is_trusted(registrant: &str, user: Oid, project: &Project, trust: &[String]) -> bool {
-    let mut listed = trust.iter().chain(&project.trusted);
-    listed.any(|role| role == registrant)
+    trust.iter().any(|role| role == registrant)
+        || (project.lists_for(user) && project.trusted.iter().any(|role| role == registrant))
         || identity::role_by_name(registrant)
             .is_some_and(|role| identity::has_rights_of(role, user))
 }
@@ -262,10 +262,18 @@ pub fn refuse_trojans(planned: &Planned, project: &Project, trust: &[String]) ->
             identity::role_name(caller)
         ),
         format!(
-            "read them, then pass trust => '{{{}}}' or run as a role of theirs; \
-             the project's owner can list such roles: belay.project_alter({}, trusted => ...)",
+            "read them, then pass trust => '{{{}}}' or run as a role of theirs; {}",
             roles.join(","),
-            pgrx::spi::quote_literal(&project.name)
+            match project.lists_for(caller) {
+                true => format!(
+                    "the project's owner can list such roles: belay.project_alter({}, trusted => ...)",
+                    pgrx::spi::quote_literal(&project.name)
+                ),
+                false => format!(
+                    "the list of the project's owner, \"{}\", does not count for a superuser",
+                    project.owner
+                ),
+            }
         ),
     )
     .detail(strangers.join("\n")))

@@ -196,16 +196,29 @@ fn under_lock(
 }
 
 /// Writes the failed step; committed together with the end of the run.
+///
+/// Where even that fails (a full disk), the run goes on to its end: the migration's own error must
+/// reach the client, not the ledger's.
 pub fn record_failure(this: &StepRun<'_>, failure: &Failure) -> Result<()> {
-    match this.progress.text.get() {
-        Some(text) => {
-            this.ledger
-                .record_undone(&this.attempt(text), this.place(), Some(failure))?;
-            this.announce("failed");
-            Ok(())
-        }
-        None => Ok(()),
+    let Some(text) = this.progress.text.get() else {
+        return Ok(());
+    };
+    let recorded = transaction::attempt(this.mode, || {
+        this.ledger
+            .record_undone(&this.attempt(text), this.place(), Some(failure))?;
+        this.announce("failed");
+        Ok(())
+    });
+    if let Err(lost) = recorded {
+        client::warning(
+            format!(
+                "the history could not keep that migration \"{}\" failed: {lost}",
+                this.name()
+            ),
+            "the error below is the only record of it; mend what kept the ledger from being written, then run again",
+        );
     }
+    Ok(())
 }
 
 /// The name of a good outcome.

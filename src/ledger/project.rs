@@ -7,6 +7,7 @@ use super::Ledger;
 use crate::error::{Code, Failure, Result};
 use crate::pg::identity;
 use crate::pg::spi::{Row, bind};
+use pgrx::pg_sys::Oid;
 
 /// The project that exists by being used.
 pub const DEFAULT: &str = "default";
@@ -58,6 +59,13 @@ impl Project {
         identity::is_superuser()
             || identity::role_by_name(&self.owner)
                 .is_some_and(|owner| identity::has_rights_of(identity::current_role(), owner))
+    }
+
+    /// Whether the list of trusted roles counts for `user`: an owner who is no superuser would else make
+    /// one of whom it lists.
+    pub fn lists_for(&self, user: Oid) -> bool {
+        !identity::is_superuser_role(user)
+            || identity::role_by_name(&self.owner).is_some_and(identity::is_superuser_role)
     }
 
     /// Refuses callers that are not owners.

@@ -174,16 +174,20 @@ impl Ledger {
         made.by_step(|| applied.insert(&row))
     }
 
-    /// A non-transactional migration has failed at a statement.
+    /// A non-transactional migration has failed at a statement. Where its run had lost the lock, another one may
+    /// have told the step as lost; then that stays.
     pub fn fail_step(&self, step: i64, place: Place, failure: &Failure) -> Result<()> {
         const SQL: &str =
             "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = 'failed',
-                      statement = $2, sqlstate = $3 WHERE id = $1";
-        self.execute(
+                      statement = $2, sqlstate = $3 WHERE id = $1 AND finished_at IS NULL";
+        let closed = self.execute(
             SQL,
             &[bind(step), bind(place.statement), bind(failure.sqlstate())],
         )?;
-        self.record_error(step, place, failure)
+        match closed {
+            0 => Ok(()),
+            _ => self.record_error(step, place, failure),
+        }
     }
 
     fn record_error(&self, step: i64, place: Place, failure: &Failure) -> Result<()> {

@@ -18,21 +18,40 @@ mod raw {
 
 /// A NOTICE.
 pub fn notice(message: impl Into<String>) {
-    report(message.into(), None, None);
+    report(pgrx::PgLogLevel::NOTICE, message.into(), None, None);
 }
 
 /// A NOTICE with facts, one a line.
 pub fn notice_with_detail(message: impl Into<String>, detail: Option<&str>) {
-    report(message.into(), detail.map(str::to_owned), None);
+    let detail = detail.map(str::to_owned);
+    report(pgrx::PgLogLevel::NOTICE, message.into(), detail, None);
 }
 
 /// A NOTICE with a hint.
 pub fn notice_with_hint(message: impl Into<String>, hint: impl Into<String>) {
-    report(message.into(), None, Some(hint.into()));
+    report(
+        pgrx::PgLogLevel::NOTICE,
+        message.into(),
+        None,
+        Some(hint.into()),
+    );
 }
 
-fn report(message: String, detail: Option<String>, hint: Option<String>) {
-    let code = pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+/// A WARNING with a hint.
+pub fn warning(message: impl Into<String>, hint: impl Into<String>) {
+    report(
+        pgrx::PgLogLevel::WARNING,
+        message.into(),
+        None,
+        Some(hint.into()),
+    );
+}
+
+fn report(level: pgrx::PgLogLevel, message: String, detail: Option<String>, hint: Option<String>) {
+    let code = match level {
+        pgrx::PgLogLevel::WARNING => pgrx::PgSqlErrorCode::ERRCODE_WARNING,
+        _ => pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+    };
     let mut report = pg_sys::panic::ErrorReport::new(code, message, "pg_belay");
     if let Some(detail) = detail {
         report = report.set_detail(detail);
@@ -40,7 +59,7 @@ fn report(message: String, detail: Option<String>, hint: Option<String>) {
     if let Some(hint) = hint {
         report = report.set_hint(hint);
     }
-    report.report(pgrx::PgLogLevel::NOTICE);
+    report.report(level);
 }
 
 /// NOTIFY, delivered when the transaction commits.

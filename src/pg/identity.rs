@@ -36,6 +36,12 @@ pub fn has_rights_of(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     unsafe { pg_sys::has_privs_of_role(member, role) }
 }
 
+/// Whether that role is a superuser.
+pub fn is_superuser_role(role: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog lookup; false for a role that does not exist.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
 /// Whether current_user is a superuser.
 pub fn is_superuser() -> bool {
     // SAFETY: looks the role up in the catalog; a transaction is open.

@@ -105,13 +105,14 @@ pub fn is_free(project: i32) -> bool {
     }
 }
 
-/// Releases the session's lock, if it is held.
+/// Releases the session's lock, as often as it is held: a migration may have taken it once more.
 pub fn unlock(project: i32) {
-    if is_held(project) {
-        let keys = [CLASS.into_datum(), project.into_datum()];
-        // SAFETY: as above.
-        unsafe { direct_function_call::<bool>(pg_sys::pg_advisory_unlock_int4, &keys) };
-    }
+    let keys = [CLASS.into_datum(), project.into_datum()];
+    // SAFETY: as above. It returns false for a lock that only the transaction holds.
+    while is_held(project)
+        && unsafe { direct_function_call::<bool>(pg_sys::pg_advisory_unlock_int4, &keys) }
+            .unwrap_or(false)
+    {}
 }
 
 /// Whether this session holds the project's lock.
