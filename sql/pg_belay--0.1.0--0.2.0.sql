@@ -422,7 +422,8 @@ DECLARE
     last_of_release bytea;
     -- The run of another session, in words; of its own the caller knows.
     going_on text;
-    -- On a standby: a run that has not ended as far as it knows.
+    -- A run that has not ended as far as this snapshot knows, and on a standby what is said of it.
+    open_run record;
     heard_of text;
 BEGIN
     IF migrate_validate.target IS NOT NULL THEN
@@ -443,8 +444,9 @@ BEGIN
         last := least(last, last_of_release);
     END IF;
     SELECT f.described INTO going_on FROM belay.find_runner(p.id) f WHERE f.exclusive AND f.pid <> pg_backend_pid() LIMIT 1;
-    SELECT format('run %s (%s) was going on when this standby last heard', r.id, r.verb) INTO heard_of
-      FROM belay.run r WHERE pg_is_in_recovery() AND r.project_id = p.id AND r.finished_at IS NULL ORDER BY r.id DESC LIMIT 1;
+    SELECT r.id, r.verb INTO open_run FROM belay.run r WHERE r.project_id = p.id AND r.finished_at IS NULL ORDER BY r.id DESC LIMIT 1;
+    heard_of := CASE WHEN pg_is_in_recovery() AND open_run.id IS NOT NULL
+                     THEN format('run %s (%s) was going on when this standby last heard', open_run.id, open_run.verb) END;
     RETURN QUERY
     SELECT s.name, coalesce(w.problem, s.state),
            CASE WHEN w.run IS NULL THEN s.detail ELSE concat_ws('; ', coalesce(s.detail, s.state), w.run) END,
@@ -458,7 +460,7 @@ BEGIN
                           WHERE heard_of IS NOT NULL AND s.state IN ('pending', 'unknown (primary)')) w ON true
      WHERE s.state <> 'applied'
        AND (last IS NULL OR m.sort_key <= last)
-       AND (s.state <> 'pending' OR going_on IS NOT NULL OR belay.is_pending(m.id))
+       AND CASE WHEN s.state = 'pending' AND going_on IS NULL AND open_run.id IS NOT NULL THEN belay.is_pending(m.id) ELSE true END
     UNION ALL
     SELECT m.name, 'checksum', 'the stored text is not the one that was registered', NULL
       FROM belay.migration m JOIN belay.definition d ON d.id = m.definition_id
