@@ -1,6 +1,8 @@
 //! Taking the project's lock: polled, never waited for in the server's queue, since a
 //! waiting transaction would hold up concurrent index builds.
 
+use std::time::Duration;
+
 use super::call::Call;
 use super::polling::Polling;
 use crate::error::{Code, Failure, Result};
@@ -10,6 +12,10 @@ use crate::ledger::run::Holder;
 use crate::pg::lock::{self, Scope};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{client, error};
+
+/// How often, and how far apart, it is tried again while only a waiting session's look is in the way.
+const GLIMPSES: u32 = 20;
+const GLIMPSE: Duration = Duration::from_millis(5);
 
 /// How taking the lock ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +64,15 @@ pub fn take(
             return Ok(Taken::Lock);
         }
         if !call.waits() || polling.is_over() {
-            return Err(busy(
-                project,
-                ledger.lock_holder(project)?.as_ref(),
-                told.then(|| polling.waited()),
-                ", or with wait => '5 min'",
-            ));
+            return match try_past_others(ledger, project, call.mode)? {
+                Ok(()) => Ok(Taken::Lock),
+                Err(holder) => Err(busy(
+                    project,
+                    holder.as_ref(),
+                    told.then(|| polling.waited()),
+                    ", or with wait => '5 min'",
+                )),
+            };
         }
         if !told {
             let holder = ledger.lock_holder(project)?;
@@ -84,15 +93,28 @@ pub fn take(
 /// Takes the lock, or fails at once (55P03) with who holds it.
 pub fn take_now(ledger: &Ledger, project: &Project, mode: Mode) -> Result<()> {
     refuse_held(project, mode)?;
-    match lock::try_lock(project.id, scope(mode)) {
-        true => Ok(()),
-        false => Err(busy(
-            project,
-            ledger.lock_holder(project)?.as_ref(),
-            None,
-            "",
-        )),
+    try_past_others(ledger, project, mode)?
+        .map_err(|holder| busy(project, holder.as_ref(), None, ""))
+}
+
+/// Takes the lock, or tells who holds it. Sessions that wait for their turn look at it by a shared
+/// lock that lasts for a moment: they are no run, and looked past.
+fn try_past_others(
+    ledger: &Ledger,
+    project: &Project,
+    mode: Mode,
+) -> Result<std::result::Result<(), Option<Holder>>> {
+    for _ in 0..GLIMPSES {
+        if lock::try_lock(project.id, scope(mode)) {
+            return Ok(Ok(()));
+        }
+        let holder = ledger.lock_holder(project)?;
+        if holder.as_ref().is_some_and(|holder| holder.exclusive) {
+            return Ok(Err(holder));
+        }
+        client::sleep(GLIMPSE);
     }
+    Ok(Err(ledger.lock_holder(project)?))
 }
 
 /// Runs `body` under the lock that was taken, and releases it on every way out. In the caller's
@@ -161,8 +183,11 @@ fn busy(project: &Project, holder: Option<&Holder>, waited: Option<String>, or: 
 ///
 /// A migration may call pg_advisory_unlock_all() or DISCARD ALL.
 pub fn keep(project: &Project, mode: Mode) -> Result<()> {
-    if lock::is_held(project.id) || lock::try_lock(project.id, scope(mode)) {
-        return Ok(());
+    for _ in 0..GLIMPSES {
+        if lock::is_held(project.id) || lock::try_lock(project.id, scope(mode)) {
+            return Ok(());
+        }
+        client::sleep(GLIMPSE);
     }
     Err(Failure::new(
         Code::LockLost,

@@ -52,7 +52,7 @@ fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         }
         Err(failure) => {
             let failure = this.marked(failure, true);
-            record_failure(&this, &failure)?;
+            record_failure(&this, &failure);
             Err(failure)
         }
     }

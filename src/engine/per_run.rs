@@ -31,13 +31,16 @@ fn record(run: &Run<'_>, steps: &[StepRun<'_>], failure: Failure) -> Result<Fail
         return Ok(failure);
     };
     let failure = last.marked(failure, true);
-    for step in before {
-        if let Some(text) = step.progress.text.get() {
-            run.ledger
-                .record_undone(&step.attempt(text), Default::default(), None)?;
+    run::write_down(last, || {
+        for step in before {
+            if let Some(text) = step.progress.text.get() {
+                run.ledger
+                    .record_undone(&step.attempt(text), Default::default(), None)?;
+            }
         }
-    }
-    run::record_failure(last, &failure)?;
+        Ok(())
+    });
+    run::record_failure(last, &failure);
     run::finish(run, "failed", Tally::default())?;
     if !before.is_empty() {
         client::notice(match before.len() {

@@ -196,20 +196,22 @@ fn under_lock(
 }
 
 /// Writes the failed step; committed together with the end of the run.
-///
-/// Where even that fails (a full disk), the run goes on to its end: the migration's own error must
-/// reach the client, not the ledger's.
-pub fn record_failure(this: &StepRun<'_>, failure: &Failure) -> Result<()> {
+pub fn record_failure(this: &StepRun<'_>, failure: &Failure) {
     let Some(text) = this.progress.text.get() else {
-        return Ok(());
+        return;
     };
-    let recorded = transaction::attempt(this.mode, || {
+    write_down(this, || {
         this.ledger
             .record_undone(&this.attempt(text), this.place(), Some(failure))?;
         this.announce("failed");
         Ok(())
     });
-    if let Err(lost) = recorded {
+}
+
+/// Writes what is to be known of a failure. Where even that fails (a full disk), the run goes on to
+/// its end: the migration's own error must reach the client, not the ledger's.
+pub fn write_down(this: &StepRun<'_>, body: impl FnOnce() -> Result<()>) {
+    if let Err(lost) = transaction::attempt(this.mode, body) {
         client::warning(
             format!(
                 "the history could not keep that migration \"{}\" failed: {lost}",
@@ -218,7 +220,6 @@ pub fn record_failure(this: &StepRun<'_>, failure: &Failure) -> Result<()> {
             "the error below is the only record of it; mend what kept the ledger from being written, then run again",
         );
     }
-    Ok(())
 }
 
 /// The name of a good outcome.

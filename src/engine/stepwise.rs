@@ -18,7 +18,7 @@ use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
 use super::transactional::StepRun;
-use crate::error::{Failure, Result};
+use crate::error::{Code, Failure, Result};
 use crate::guc;
 use crate::ledger::unfinished::Progress;
 use crate::pg::lock_wait::Watch;
@@ -53,7 +53,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         Ok(opened) => opened,
         Err(failure) => {
             let failure = this.marked(failure, false);
-            run::record_failure(&this, &failure)?;
+            run::record_failure(&this, &failure);
             return Err(failure);
         }
     };
@@ -223,11 +223,9 @@ impl Stepwise<'_> {
                     Kind::MayCommit { .. } | Kind::Alone(Alone::Unknowable | Alone::Repeatable)
                 )
             });
-        if self.begun.get() {
-            match repeatable {
-                true => self.this.ledger.forget_intent(self.this.step.entry.id)?,
-                false => self.this.ledger.note_failed(self.this.step.entry.id)?,
-            }
+        // Who has lost the lock does not know how the statement stands: another run may be at it.
+        let knows = self.begun.get() && failure.sqlstate() != Code::LockLost.sqlstate();
+        if knows {
             failure.add_hint(match place.statement {
                 Some(1) => {
                     "nothing of the migration is committed; the next run begins with this statement"
@@ -235,8 +233,17 @@ impl Stepwise<'_> {
                 _ => "the statements before it are committed; the next run resumes at this one",
             });
         }
-        self.this.ledger.fail_step(self.step_id, place, &failure)?;
-        self.this.announce("failed");
+        run::write_down(self.this, || {
+            let (ledger, migration) = (self.this.ledger, self.this.step.entry.id);
+            match (knows, repeatable) {
+                (true, true) => ledger.forget_intent(migration)?,
+                (true, false) => ledger.note_failed(migration)?,
+                (false, _) => {}
+            }
+            ledger.fail_step(self.step_id, place, &failure)?;
+            self.this.announce("failed");
+            Ok(())
+        });
         Ok(failure)
     }
 }

@@ -34,6 +34,8 @@ pub struct Holder {
     pub description: String,
     /// Its process.
     pub pid: i32,
+    /// Whether it holds it as a run does; who polls for its turn holds it shared, for a moment.
+    pub exclusive: bool,
 }
 
 impl Ledger {
@@ -125,12 +127,13 @@ impl Ledger {
 
     /// Who holds the project's advisory lock, in words; belay.find_runner says whom it believes.
     pub fn lock_holder(&self, project: &Project) -> Result<Option<Holder>> {
-        const SQL: &str = "SELECT f.described, f.pid FROM belay.find_runner($1) f
+        const SQL: &str = "SELECT f.described, f.pid, f.exclusive FROM belay.find_runner($1) f
               WHERE f.pid <> pg_catalog.pg_backend_pid() LIMIT 1";
         self.select_one(SQL, &[bind(project.id)], |row| {
             Ok(Holder {
                 description: row.require(1)?,
                 pid: row.require(2)?,
+                exclusive: row.require(3)?,
             })
         })
     }
