@@ -21,6 +21,7 @@ mod run;
 mod statements;
 mod stepwise;
 mod transactional;
+mod trust;
 pub mod wait;
 
 pub use run::run;

@@ -9,7 +9,7 @@ use super::call::{Call, Transaction};
 use super::contention::Taken;
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
-use super::{contention, per_migration, per_run, place, privileged};
+use super::{contention, per_migration, per_run, place, privileged, trust};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -159,7 +159,7 @@ fn under_lock(
         return nothing_to_do(ledger, project, &planned);
     }
     planning::refuse_obstacles(&planned.plan, project)?;
-    planning::refuse_trojans(&planned, project, &call.trust)?;
+    trust::refuse_trojans(&planned, project, &call.trust)?;
     privileged::refuse(ledger, &planned, project, call)?;
     let transaction = call.transaction.unwrap_or(Transaction::PerMigration);
     planning::refuse_alone(&planned, call, transaction)?;
