@@ -1,6 +1,6 @@
 //! Waiting until others have migrated: polled, with no snapshot and no lock between two looks.
 //!
-//! What is looked at, and what cannot come by waiting, is in [`look`].
+//! What is looked at, and what cannot come by waiting, is in [`mod@look`].
 
 mod look;
 
