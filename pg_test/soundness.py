@@ -103,9 +103,12 @@ def assert_recorded(db: Database, session: Session, error: psycopg.Error | None)
     name, direction, statement = place.groups()
     query = "SELECT name, direction, statement, sqlstate FROM belay.step WHERE run_id = %s AND outcome = 'failed'"
     expected = (name, direction, statement and int(statement), error.sqlstate)
-    assert db.rows(query, runs[0]) == [expected]
+    found = db.rows(query, runs[0])
+    # What is tried again is in the history as often as it failed.
+    attempts = len(found) if error.sqlstate in ("55P03", "40P01", "40001") else 1
+    assert found == [expected] * max(attempts, 1)
     messages = "SELECT e.message FROM belay.step_error e JOIN belay.step s ON s.id = e.step_id WHERE s.run_id = %s"
-    assert db.rows(messages, runs[0]) == [(error.diag.message_primary,)]
+    assert db.rows(messages, runs[0]) == [(error.diag.message_primary,)] * len(found)
 
 
 def assert_complete(db: Database, drawn: MigrationSet) -> None:

@@ -370,7 +370,7 @@ def test_looking_from_a_migration_is_allowed(db):
     body = "CREATE TABLE seen AS SELECT name, state FROM belay.migrate_status(); SELECT * FROM belay.migrate_plan(); SELECT * FROM belay.migrate_history()"
     db.execute("SELECT belay.migrate_register('0001', %s)", [body])
     db.execute("CALL belay.migrate_up()")
-    assert db.rows("TABLE seen") == [("0001", "pending")]
+    assert db.rows("TABLE seen") == [("0001", "running")]
 
 
 # ── taking the ledger away ───────────────────────────────────────────────────────────────────────────────────────────

@@ -47,8 +47,8 @@ impl Builds<'_> {
                 ));
                 told = Some((builder.phase, Instant::now()));
             }
-            client::sleep(PAUSE);
             self.look(|| {
+                client::sleep(PAUSE);
                 client::boundary()?;
                 contention::keep(self.project, self.mode)
             })?;

@@ -1,6 +1,9 @@
 //! Attempts that may simply be made again: a lock that was not to be had in time, a deadlock, a
 //! serialization failure. The one place where Belay retries.
 //!
+//! A cancel that meets the lock's timeout is taken for it by the server (ProcessInterrupts,
+//! postgres.c), and then the next attempt follows: whoever is not heard has to ask again.
+//!
 //! Each attempt is a step of the history. Between two of them the session holds the project's lock
 //! and nothing else, so that whoever queued up behind it gets in.
 
@@ -38,8 +41,8 @@ pub fn until_settled(
             return Err(failure);
         };
         transaction::commit()?;
-        client::sleep(pause);
         transaction::attempt(run.call.mode, || {
+            client::sleep(pause);
             client::boundary()?;
             contention::keep(run.project, run.call.mode)
         })?;

@@ -81,7 +81,11 @@ impl Ledger {
                )
                UPDATE belay.step s SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
                  FROM r WHERE s.run_id = r.id AND s.finished_at IS NULL";
+        // That of a migration under way, where not even its failure could be written.
+        const UNFINISHED: &str = "UPDATE belay.step s SET finished_at = pg_catalog.clock_timestamp(), outcome = 'lost'
+               FROM belay.unfinished u WHERE u.project_id = $1 AND s.id = u.step_id AND s.finished_at IS NULL";
         self.execute(SQL, &[bind(project.id)])?;
+        self.execute(UNFINISHED, &[bind(project.id)])?;
         Ok(())
     }
 
