@@ -12,6 +12,7 @@ use pgrx::pg_sys::{self, PgOid};
 use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
 use pgrx::{AnyElement, FromDatum, IntoDatum, Spi};
 
+use super::transaction::under_one_snapshot;
 use crate::error::Result;
 
 /// A value bound to a query.
@@ -50,7 +51,7 @@ pub fn select<T>(
     arguments: &[Value<'_>],
     map: impl FnMut(Row<'_, '_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    under_snapshot(|| {
+    under_one_snapshot(|| {
         Spi::connect(|client| {
             let plan = plan(sql, arguments, false, |sql, types| {
                 Ok(client.prepare(sql, types)?.keep())
@@ -75,7 +76,7 @@ pub fn write<T>(
     arguments: &[Value<'_>],
     map: impl FnMut(Row<'_, '_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    under_snapshot(|| {
+    under_one_snapshot(|| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, arguments, true, |sql, types| {
                 Ok(client.prepare_mut(sql, types)?.keep())
@@ -87,7 +88,7 @@ pub fn write<T>(
 
 /// Runs a writing query that returns nothing; the number of rows it touched.
 pub fn execute(sql: &'static str, arguments: &[Value<'_>]) -> Result<usize> {
-    under_snapshot(|| {
+    under_one_snapshot(|| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, arguments, true, |sql, types| {
                 Ok(client.prepare_mut(sql, types)?.keep())
@@ -101,7 +102,7 @@ pub fn execute(sql: &'static str, arguments: &[Value<'_>]) -> Result<usize> {
 
 /// The one composite value a query selects, copied out of SPI's memory.
 pub fn composite(sql: &'static str, arguments: &[Value<'_>]) -> Result<Option<AnyElement>> {
-    under_snapshot(|| {
+    under_one_snapshot(|| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, arguments, true, |sql, types| {
                 Ok(client.prepare_mut(sql, types)?.keep())
@@ -153,21 +154,4 @@ fn plan(
     let plan: &'static OwnedPreparedStatement = Box::leak(Box::new(prepare(sql, &types)?));
     PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
     Ok(plan)
-}
-
-/// Between the transactions of a procedure there is no snapshot; queries need one.
-fn under_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // SAFETY: a transaction is open. A snapshot pushed here is popped unless an error
-    // takes us out, and then the abort releases it.
-    unsafe {
-        let push = !pg_sys::ActiveSnapshotSet();
-        if push {
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-        }
-        let result = body();
-        if push {
-            pg_sys::PopActiveSnapshot();
-        }
-        result
-    }
 }

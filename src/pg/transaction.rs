@@ -218,3 +218,21 @@ pub fn refuse_read_only(mode: Mode) -> Result<()> {
     }
     Ok(())
 }
+
+/// Runs `body`, whose reading queries see the database as of one moment. Between the transactions of
+/// a procedure there is no snapshot; where one is active, that is the moment.
+pub fn under_one_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a transaction is open. A snapshot pushed here is popped unless an error
+    // takes us out, and then the abort releases it.
+    unsafe {
+        let push = !pg_sys::ActiveSnapshotSet();
+        if push {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let result = body();
+        if push {
+            pg_sys::PopActiveSnapshot();
+        }
+        result
+    }
+}

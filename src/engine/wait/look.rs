@@ -122,7 +122,10 @@ fn migrations(ledger: &Ledger, project: &Project, asked: &Wait) -> Result<Vec<St
         }
         policy => policy,
     };
-    let mut planned = planning::make(ledger, project, &Request::LATEST, ordering)?;
+    // A run that goes on between two queries would make what it has just applied look late.
+    let mut planned = transaction::under_one_snapshot(|| {
+        planning::make(ledger, project, &Request::LATEST, ordering)
+    })?;
     let mut steps = std::mem::take(&mut planned.plan.steps);
     steps.retain(|step| counts(&step.entry.key));
     let mut names: Vec<String> = steps.iter().map(|step| step.entry.name.clone()).collect();
