@@ -39,8 +39,9 @@ impl Watch {
                 log_lock_waits: pg_sys::log_lock_waits,
             };
             if lock_timeout > 0 {
-                let early = (i64::from(lock_timeout) * 4 / 5).max(1);
-                let early = i32::try_from(early).unwrap_or(i32::MAX);
+                // Long before the timeout: a session that is given no processor in between would be
+                // told of both at once, and of the timeout first.
+                let early = (lock_timeout / 5).max(1);
                 pg_sys::DeadlockTimeout = before.deadlock_timeout.min(early);
                 pg_sys::log_lock_waits = true;
             }
