@@ -113,8 +113,6 @@ fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String
 
 /// The migrations up to what is asked for that are not in force, or begin to be no longer.
 fn migrations(ledger: &Ledger, project: &Project, asked: &Wait) -> Result<Vec<String>> {
-    let last = last_asked_for(ledger, project, asked)?;
-    let counts = |key: &[u8]| last.as_deref().is_none_or(|last| key <= last);
     // A run that was loosened applies what the project's policy calls late.
     let ordering = match project.ordering {
         Ordering::Strict if ledger.is_run_under(project, Ordering::Permissive)? => {
@@ -122,10 +120,13 @@ fn migrations(ledger: &Ledger, project: &Project, asked: &Wait) -> Result<Vec<St
         }
         policy => policy,
     };
-    // A run that goes on between two queries would make what it has just applied look late.
-    let mut planned = transaction::under_one_snapshot(|| {
-        planning::make(ledger, project, &Request::LATEST, ordering)
+    // What a run applies between two queries would look late; what is unregistered, in force.
+    let (last, mut planned) = transaction::under_one_snapshot(|| {
+        let last = last_asked_for(ledger, project, asked)?;
+        let planned = planning::make(ledger, project, &Request::LATEST, ordering)?;
+        Ok((last, planned))
     })?;
+    let counts = |key: &[u8]| last.as_deref().is_none_or(|last| key <= last);
     let mut steps = std::mem::take(&mut planned.plan.steps);
     steps.retain(|step| counts(&step.entry.key));
     let mut names: Vec<String> = steps.iter().map(|step| step.entry.name.clone()).collect();
