@@ -433,3 +433,20 @@ def test_each_failed_attempt_is_told_with_what_follows(db):
     assert re.fullmatch(r"0001: attempt 1 of 2 failed: canceling statement due to lock timeout; the next one follows in \d+ ms", told[0].message)
     assert held_by(blocker, "postgres", "till 7").search(told[0].detail)
     blocker.rollback()
+
+
+def test_what_a_build_left_is_removed_under_the_lock_of_its_own_table(db):
+    """The text was edited since, and is about another table now."""
+    orders(db, "CREATE UNIQUE INDEX CONCURRENTLY i ON orders (id)")
+    db.execute("INSERT INTO orders VALUES (1)")
+    with expect_error("23505"):
+        db.execute("CALL belay.migrate_up()")
+    db.execute("SELECT belay.migrate_register('0001', 'CREATE INDEX CONCURRENTLY l ON log (line)', replace => true)")
+    blocker = hold(db, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
+    run = start(db, retries=0)
+    with expect_error("55P03", message=TIMEOUT):
+        run.finish(bound=20)
+    assert_quiet(db, run)
+    blocker.rollback()
+    db.execute("CALL belay.migrate_up()")
+    assert applied(db) == ["0001"] and db.one("SELECT to_regclass('i')") is None

@@ -238,8 +238,5 @@ pub fn run_alone(mode: Mode, command: &str) -> Result<()> {
         Some(statement) => cancel::allow(|| portal::run(&script, statement, true)),
         None => Ok(()),
     };
-    transaction::attempt(mode, || {
-        without_lock_timeout(run)?;
-        transaction::commit()
-    })
+    transaction::committed(mode, || without_lock_timeout(run))
 }

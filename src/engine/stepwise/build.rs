@@ -85,10 +85,14 @@ impl Stepwise<'_> {
             Some((schema, name)) => self.this.ledger.find_index(schema, name),
             None => Ok(None),
         })?;
-        if let Some(index) = left {
-            builds.wait_for_builder(&index)?;
+        match left {
+            // Its table may be another than that of the statement, which may have been edited.
+            Some(index) => {
+                builds.wait_for_builder(&index)?;
+                builds.hold(index.table)
+            }
+            None => self.hold_table(statement),
         }
-        self.hold_table(statement)
     }
 
     fn builds(&self) -> Builds<'_> {
