@@ -500,7 +500,7 @@ SENSELESS = {
     ),
     "no verb": ({"verb": None}, "22023", "verb must not be null", re.compile("verb")),
     "an unknown ordering": (
-        {"ordering": "loose"}, "22023", "ordering => 'loose' is not known", "use 'strict' or 'permissive'",
+        {"ordering": "loose"}, "22023", "ordering => 'loose' is not known", "use 'strict', 'disjoint' or 'permissive'",
     ),
     "an unknown phase": ({"phase": "mid"}, "22023", "phase => 'mid' is not known", "use 'pre' or 'post'"),
     "no release": ({"release": "soon"}, "22023", re.compile('"soon"'), re.compile("release")),

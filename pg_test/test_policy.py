@@ -128,7 +128,7 @@ def test_an_unknown_ordering_is_refused(db, given):
     load(db, numbered(1))
     with (
         nothing_changes(db),
-        expect_error("22023", message=f"ordering => '{given}' is not known", hint="use 'strict' or 'permissive'"),
+        expect_error("22023", message=f"ordering => '{given}' is not known", hint="use 'strict', 'disjoint' or 'permissive'"),
     ):
         db.execute("CALL belay.migrate_up(ordering => %s)", [given])
 

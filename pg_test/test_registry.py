@@ -153,7 +153,7 @@ def test_any_other_project_name_works(db, name):
 @pytest.mark.parametrize(
     ("argument", "message", "hint"),
     [
-        ("ordering => 'loose'", "ordering => 'loose' is not known", "use 'strict' or 'permissive'"),
+        ("ordering => 'loose'", "ordering => 'loose' is not known", "use 'strict', 'disjoint' or 'permissive'"),
         ("naming => 'semver'", "naming => 'semver' is not known", "use 'natural', 'release' or 'diesel'"),
     ],
 )

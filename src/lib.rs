@@ -10,7 +10,7 @@ mod ledger;
 mod pg;
 mod registration;
 
-pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.2.0");
+pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.3.0");
 
 /// Called by the server when the library is loaded into a session.
 #[pgrx::pg_guard]

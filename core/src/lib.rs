@@ -8,6 +8,7 @@
 pub mod backoff;
 pub mod checksum;
 pub mod directive;
+pub mod footprint;
 pub mod layout;
 pub mod name;
 pub mod naming;

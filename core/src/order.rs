@@ -11,6 +11,8 @@ use std::str::FromStr;
 pub enum Ordering {
     /// What is applied must be a prefix of the registry's order; a late arrival is refused.
     Strict,
+    /// A late arrival is kept if it touches nothing that those after it touch.
+    Disjoint,
     /// Whatever is registered and not applied may run, in the registry's order.
     Permissive,
 }
@@ -28,7 +30,8 @@ impl Ordering {
     fn freedom(self) -> u8 {
         match self {
             Ordering::Strict => 0,
-            Ordering::Permissive => 1,
+            Ordering::Disjoint => 1,
+            Ordering::Permissive => 2,
         }
     }
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Ordering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Ordering::Strict => "strict",
+            Ordering::Disjoint => "disjoint",
             Ordering::Permissive => "permissive",
         })
     }
@@ -54,7 +58,7 @@ impl UnknownOrdering {
     /// The next action.
     #[must_use]
     pub fn hint(&self) -> String {
-        "use 'strict' or 'permissive'".to_owned()
+        "use 'strict', 'disjoint' or 'permissive'".to_owned()
     }
 }
 
@@ -64,6 +68,7 @@ impl FromStr for Ordering {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         match word {
             "strict" => Ok(Ordering::Strict),
+            "disjoint" => Ok(Ordering::Disjoint),
             "permissive" => Ok(Ordering::Permissive),
             _ => Err(UnknownOrdering {
                 word: word.to_owned(),
@@ -76,17 +81,21 @@ impl FromStr for Ordering {
 mod tests {
     use super::*;
 
+    /// From the tightest to the loosest.
+    const ALL: [Ordering; 3] = [Ordering::Strict, Ordering::Disjoint, Ordering::Permissive];
+
     #[test]
-    fn only_going_from_strict_to_permissive_loosens() {
-        assert!(Ordering::Permissive.loosens(Ordering::Strict));
-        assert!(!Ordering::Strict.loosens(Ordering::Permissive));
-        assert!(!Ordering::Strict.loosens(Ordering::Strict));
-        assert!(!Ordering::Permissive.loosens(Ordering::Permissive));
+    fn only_a_policy_that_demands_less_loosens() {
+        for (at, tighter) in ALL.into_iter().enumerate() {
+            for (other, looser) in ALL.into_iter().enumerate() {
+                assert_eq!(looser.loosens(tighter), other > at, "{tighter} to {looser}");
+            }
+        }
     }
 
     #[test]
     fn words_round_trip_and_others_are_refused() {
-        for policy in [Ordering::Strict, Ordering::Permissive] {
+        for policy in ALL {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         let error = "Strict".parse::<Ordering>().unwrap_err();

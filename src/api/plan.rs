@@ -65,7 +65,7 @@ fn plan(
     let ledger = Ledger::open()?;
     let name = required(project, "project")?;
     let request = request(required(verb, "verb")?, target, steps, phase, release)?;
-    let ordering = word(ordering, "ordering", "'strict' or 'permissive'")?;
+    let ordering = word(ordering, "ordering", "'strict', 'disjoint' or 'permissive'")?;
     if name == project::DEFAULT && ledger.find_project(name)?.is_none() {
         return Ok(None);
     }

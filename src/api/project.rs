@@ -34,7 +34,7 @@ fn settings(
     }
     refuse_foreign_owner(owner)?;
     Ok(Settings {
-        ordering: word(ordering, "ordering", "'strict' or 'permissive'")?,
+        ordering: word(ordering, "ordering", "'strict', 'disjoint' or 'permissive'")?,
         naming: word(naming, "naming", "'natural', 'release' or 'diesel'")?,
         allow_down,
         search_path: search_path.map(str::to_owned),

@@ -56,7 +56,7 @@ impl Options {
             ordering: word(
                 self.ordering.as_deref(),
                 "ordering",
-                "'strict' or 'permissive'",
+                "'strict', 'disjoint' or 'permissive'",
             )?,
             transaction: word(transaction, "transaction", "'per_migration' or 'per_run'")?,
             on_contention: word(on_contention, "on_contention", "'wait' or 'fail'")?,
