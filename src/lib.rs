@@ -1,10 +1,11 @@
 //! `pg_belay`: schema migrations as a capability of the database itself.
 //!
-//! Arrows point one way: api → registration → engine → ledger → pg; `belay_core` is below all of them.
+//! Arrows point one way: api → registration → engine → (footprint, ledger) → pg; `belay_core` is below all of them.
 
 mod api;
 mod engine;
 mod error;
+mod footprint;
 mod guc;
 mod ledger;
 mod pg;
@@ -18,4 +19,5 @@ pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.3.0");
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
     pg::guard::install();
+    pg::trace::install();
 }

@@ -4,8 +4,12 @@
 //! `disjoint` stands on. Objects are told by identity, a text such as `relation public.users` or
 //! `function public.area(integer)`; how it is found is not decided here.
 
+mod probe;
+
 use std::collections::BTreeMap;
 use std::fmt;
+
+pub use probe::looks_into_catalog;
 
 /// How strongly an object was touched; a stronger access implies the weaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -88,6 +88,7 @@ fn run_steps<'a>(
         let began = Instant::now();
         steps.push(run.begin(step));
         if let Some(this) = steps.last_mut() {
+            this.shares_transaction = true;
             this.run_in_transaction()?;
             this.announce(run::outcome_of(step.direction));
             this.progress.forget_sql();

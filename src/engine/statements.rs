@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::contention;
 use super::planning::Origin;
 use crate::error::{Code, Failure, Result};
+use crate::footprint;
 use crate::guc;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -55,7 +56,7 @@ impl<'a> Surroundings<'a> {
         };
         timeout::arm_statement_timeout(self.limit());
         cancel::allow(|| -> Result<()> {
-            self.confine(|| portal::run(script, statement, top_level))?;
+            footprint::watch(|| self.confine(|| portal::run(script, statement, top_level)))?;
             if !top_level {
                 client::check_interrupts();
             }
@@ -68,7 +69,9 @@ impl<'a> Surroundings<'a> {
 
     /// Runs what is deferred to the commit; see [`transaction::check_deferred_constraints`].
     pub fn check_deferred_constraints(&self) {
-        self.confine(|| transaction::check_deferred_constraints(self.mode));
+        footprint::watch(|| {
+            self.confine(|| transaction::check_deferred_constraints(self.mode));
+        });
     }
 
     fn confine<T>(&self, body: impl FnOnce() -> T) -> T {

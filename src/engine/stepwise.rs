@@ -5,10 +5,12 @@
 
 mod build;
 mod resume;
+mod touched;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::time::Instant;
 
+use belay_core::footprint::Footprint;
 use belay_core::plan::PlannedStep;
 
 use self::build::Ground;
@@ -20,6 +22,7 @@ use super::statements::Surroundings;
 use super::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::guc;
+use crate::ledger::step::Touched;
 use crate::ledger::unfinished::Progress;
 use crate::pg::lock_wait::Watch;
 use crate::pg::parse::{Alone, Kind, Script, Statement};
@@ -39,6 +42,7 @@ struct Stepwise<'a> {
     /// Whether the migration's end is committed.
     ended: Cell<bool>,
     surroundings: Surroundings<'a>,
+    footprint: OnceCell<Footprint>,
 }
 
 /// Runs the step to its end, or to the statement at which the next run goes on.
@@ -67,6 +71,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         step_id,
         begun: Cell::new(false),
         ended: Cell::new(false),
+        footprint: OnceCell::new(),
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
@@ -111,6 +116,7 @@ impl Stepwise<'_> {
         if let Some(path) = &self.this.project.search_path {
             settings::set_text_for_session(c"search_path", path);
         }
+        self.footprint();
         transaction::commit()
     }
 
@@ -190,13 +196,24 @@ impl Stepwise<'_> {
     fn end(&self) -> Result<()> {
         let text = self.this.lock_text()?;
         self.this.ledger.end_progress(self.this.step.entry.id)?;
+        let touched = Touched {
+            footprint: self.footprint(),
+            cumulative: false,
+        };
         self.this
             .ledger
-            .close_step(&self.this.attempt(text), self.step_id)?;
+            .close_step(&self.this.attempt(text), self.step_id, touched)?;
         self.this
             .announce(run::outcome_of(self.this.step.direction));
         self.ended.set(true);
         Ok(())
+    }
+
+    /// What it touches, found before its first statement.
+    fn footprint(&self) -> &Footprint {
+        let own = self.this.ledger.installed.schema;
+        self.footprint
+            .get_or_init(|| touched::before(self.script, own))
     }
 
     fn in_transaction(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -10,10 +10,11 @@ use super::place;
 use super::planning::Origin;
 use super::statements::{self, Surroundings};
 use crate::error::{Code, Failure, Result};
+use crate::footprint;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
-use crate::ledger::step::{Attempt, Place};
+use crate::ledger::step::{Attempt, Place, Touched};
 use crate::pg::transaction::Mode;
 use crate::pg::{client, identity, parse, settings};
 
@@ -31,6 +32,8 @@ pub struct StepRun<'a> {
     pub step: &'a PlannedStep,
     /// Whose text it is.
     pub origin: Origin,
+    /// Whether its transaction holds more than this step.
+    pub shares_transaction: bool,
     /// When it began.
     pub started_at: TimestampWithTimeZone,
     /// current_user then; a migration may change it on its way.
@@ -90,6 +93,7 @@ impl<'a> StepRun<'a> {
             mode,
             step,
             origin,
+            shares_transaction: mode == Mode::Caller,
             started_at,
             role,
             progress,
@@ -185,13 +189,18 @@ impl<'a> StepRun<'a> {
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
+        footprint::begin();
         let _own_watch = statements::apply_settings(self.project, text);
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
         surroundings.run_all(&script, &self.progress.at)?;
         surroundings.check_deferred_constraints();
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
-        self.ledger.record_done(&self.attempt(text))
+        let touched = Touched {
+            footprint: &footprint::collect(self.ledger.installed.schema),
+            cumulative: self.shares_transaction,
+        };
+        self.ledger.record_done(&self.attempt(text), Some(touched))
     }
 
     /// SET ROLE and SET SESSION AUTHORIZATION end with the migration; anything else that

@@ -1,5 +1,6 @@
 //! Steps: one row an attempt; what they leave in belay.applied.
 
+use belay_core::footprint::{Access, Footprint};
 use belay_core::plan::Direction;
 use pgrx::datum::TimestampWithTimeZone;
 
@@ -47,6 +48,15 @@ pub struct Place {
     pub line: Option<i32>,
 }
 
+/// What a step touched.
+#[derive(Debug, Clone, Copy)]
+pub struct Touched<'a> {
+    /// The footprint.
+    pub footprint: &'a Footprint,
+    /// Whether it holds also what came before the step in the same transaction.
+    pub cumulative: bool,
+}
+
 /// How an attempt ended; a step that is still open has no end.
 struct End<'a> {
     outcome: &'a str,
@@ -67,10 +77,33 @@ impl End<'_> {
     }
 }
 
+/// A footprint as the columns of belay.step hold it.
+struct Objects {
+    reads: Vec<String>,
+    writes: Vec<String>,
+    defines: Vec<String>,
+}
+
+impl Objects {
+    fn of(touched: Touched<'_>) -> Objects {
+        let list = |access| {
+            let objects = touched.footprint.objects(access);
+            objects.map(str::to_owned).collect()
+        };
+        Objects {
+            reads: list(Access::Read),
+            writes: list(Access::Write),
+            defines: list(Access::Define),
+        }
+    }
+}
+
 impl Ledger {
-    /// A transactional migration was applied or reverted: its step, and what is in force now.
-    pub fn record_done(&self, attempt: &Attempt<'_>) -> Result<()> {
-        let step = self.insert_step(attempt, Some(End::well(attempt.direction)))?;
+    /// A transactional migration was applied or reverted: its step, and what is in force now. Without a
+    /// footprint it meets every other one.
+    pub fn record_done(&self, attempt: &Attempt<'_>, touched: Option<Touched<'_>>) -> Result<()> {
+        let end = End::well(attempt.direction);
+        let step = self.insert_step(attempt, Some(end), touched)?;
         self.put_in_force(attempt, step)
     }
 
@@ -90,7 +123,7 @@ impl Ledger {
             place,
             sqlstate: sqlstate.as_deref(),
         };
-        let step = self.insert_step(attempt, Some(end))?;
+        let step = self.insert_step(attempt, Some(end), None)?;
         match failure {
             Some(failure) => self.record_error(step, place, failure),
             None => Ok(()),
@@ -99,22 +132,37 @@ impl Ledger {
 
     /// A non-transactional migration begins, or goes on: its step is visible from now on.
     pub fn open_step(&self, attempt: &Attempt<'_>) -> Result<i64> {
-        self.insert_step(attempt, None)
+        self.insert_step(attempt, None, None)
     }
 
     /// A non-transactional migration has ended well.
-    pub fn close_step(&self, attempt: &Attempt<'_>, step: i64) -> Result<()> {
+    pub fn close_step(&self, attempt: &Attempt<'_>, step: i64, touched: Touched<'_>) -> Result<()> {
         const SQL: &str =
-            "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2
+            "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2,
+                      reads = $3, writes = $4, defines = $5, everything = $6, cumulative = $7
               WHERE id = $1";
+        let objects = Objects::of(touched);
         self.execute(
             SQL,
-            &[bind(step), bind(End::well(attempt.direction).outcome)],
+            &[
+                bind(step),
+                bind(End::well(attempt.direction).outcome),
+                bind(objects.reads),
+                bind(objects.writes),
+                bind(objects.defines),
+                bind(touched.footprint.everything()),
+                bind(touched.cumulative),
+            ],
         )?;
         self.put_in_force(attempt, step)
     }
 
-    fn insert_step(&self, attempt: &Attempt<'_>, end: Option<End<'_>>) -> Result<i64> {
+    fn insert_step(
+        &self,
+        attempt: &Attempt<'_>,
+        end: Option<End<'_>>,
+        touched: Option<Touched<'_>>,
+    ) -> Result<i64> {
         let schema = self.installed.schema;
         let id = table::next_value(schema, c"step_id_seq")?;
         let direction = attempt.direction.to_string();
@@ -140,6 +188,17 @@ impl Ledger {
                     end.place.statement.map_or(Field::Null, Field::Int),
                 ),
                 (c"sqlstate", end.sqlstate.map_or(Field::Null, Field::Text)),
+            ]);
+        }
+        let objects = touched.map(Objects::of);
+        if let (Some(touched), Some(objects)) = (touched, &objects) {
+            let everything = touched.footprint.everything();
+            fields.extend([
+                (c"reads", Field::Texts(&objects.reads)),
+                (c"writes", Field::Texts(&objects.writes)),
+                (c"defines", Field::Texts(&objects.defines)),
+                (c"everything", everything.map_or(Field::Null, Field::Text)),
+                (c"cumulative", Field::Bool(touched.cumulative)),
             ]);
         }
         Table::open_to_write(schema, c"step")?.insert(&fields)?;

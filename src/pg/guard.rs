@@ -4,7 +4,7 @@
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
-use super::extension;
+use super::{extension, trace};
 use crate::error::raise;
 
 static mut NEXT: pg_sys::object_access_hook_type = None;
@@ -42,4 +42,5 @@ unsafe extern "C-unwind" fn on_access(
     if changes && extension::is_guarded(class, object) {
         raise::<()>(Err(extension::members_are_protected()));
     }
+    trace::on_access(access, class, object, sub);
 }

@@ -6,7 +6,6 @@
 
 mod control;
 mod kind;
-mod list;
 mod privileged;
 mod refused;
 mod target;
@@ -16,6 +15,7 @@ use std::ffi::{CStr, CString};
 use belay_core::sql::tokens;
 use pgrx::pg_sys;
 
+use super::list;
 use crate::error::{Code, Failure, Result};
 
 pub use kind::{Alone, Kind};

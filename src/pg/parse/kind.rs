@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, NodeTag};
 
-use super::list::{cells, has_option, names_option};
 use super::refused::Refused;
+use crate::pg::list::{cells, has_option, names_option};
 
 /// What the engine has to know about a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, NodeTag, ObjectType as Type};
 
-use super::list::{cells, has_option, names_option};
+use crate::pg::list::{cells, has_option, names_option};
 
 /// Languages whose code reaches beyond the database. Only C and internal are the server's own;
 /// the others are named by their extensions.

@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 
 use pgrx::pg_sys;
 
-use super::list::cells;
 use super::{Alone, Kind, Statement};
+use crate::pg::list::cells;
 
 /// The names a statement that commits by itself acts on, as written; see `Alone`.
 #[derive(Debug, Clone, Default)]

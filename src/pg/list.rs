@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 ///
 /// # Safety
 /// The list is a pointer list or NULL and outlives the iterator.
-pub(super) unsafe fn cells(list: *mut pg_sys::List) -> impl Iterator<Item = *mut c_void> {
+pub unsafe fn cells(list: *mut pg_sys::List) -> impl Iterator<Item = *mut c_void> {
     let length = if list.is_null() {
         0
     } else {
@@ -23,7 +23,7 @@ pub(super) unsafe fn cells(list: *mut pg_sys::List) -> impl Iterator<Item = *mut
 ///
 /// # Safety
 /// A list of DefElem nodes, or NULL.
-pub(super) unsafe fn has_option(options: *mut pg_sys::List, names: &[&CStr], value: bool) -> bool {
+pub unsafe fn has_option(options: *mut pg_sys::List, names: &[&CStr], value: bool) -> bool {
     // SAFETY: the caller's; an option's name ends with NUL.
     unsafe {
         cells(options).any(|cell| {
@@ -38,7 +38,7 @@ pub(super) unsafe fn has_option(options: *mut pg_sys::List, names: &[&CStr], val
 ///
 /// # Safety
 /// A list of DefElem nodes, or NULL.
-pub(super) unsafe fn names_option(options: *mut pg_sys::List, name: &CStr) -> bool {
+pub unsafe fn names_option(options: *mut pg_sys::List, name: &CStr) -> bool {
     // SAFETY: the caller's; an option's name ends with NUL.
     unsafe {
         cells(options).any(|cell| CStr::from_ptr((*(cell as *mut pg_sys::DefElem)).defname) == name)

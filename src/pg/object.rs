@@ -1,0 +1,230 @@
+//! Objects of the database: where they stand in the catalog, and their identities in words.
+
+use std::ffi::{CStr, c_char};
+
+use pgrx::pg_sys::{self, Oid};
+
+use super::class;
+
+/// An object, by catalog and row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// The catalog, as in `pg_depend.classid`.
+    pub class: Oid,
+    /// The row's OID.
+    pub id: Oid,
+}
+
+/// What kind of relation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// Holds rows: table, partitioned or foreign table.
+    Table,
+    /// An index of that table.
+    Index(Oid),
+    /// A composite type, of that OID.
+    Composite(Oid),
+    /// Where long values of a table are kept.
+    Toast,
+    /// View, materialized view, sequence.
+    Other,
+}
+
+impl Object {
+    /// What the server tells of; rows about a relation are told by its OID.
+    pub fn told(class: Oid, id: Oid) -> Object {
+        match class {
+            class::INDEX | class::INHERITANCE => Object::relation(id),
+            _ => Object { class, id },
+        }
+    }
+
+    /// A relation.
+    pub fn relation(id: Oid) -> Object {
+        let class = class::RELATION;
+        Object { class, id }
+    }
+
+    /// Whether it came with the server, so that no migration defines it. Schema public, databases and
+    /// roles are the users' own whatever their number is.
+    pub fn is_system(self) -> bool {
+        let always_users = [class::DATABASE, class::ROLE, class::DATABASE_ROLE_SETTING];
+        let is_public =
+            self.class == class::NAMESPACE && self.id == Oid::from(pg_sys::PG_PUBLIC_NAMESPACE);
+        self.id.to_u32() < pg_sys::FirstNormalObjectId
+            && !is_public
+            && !always_users.contains(&self.class)
+    }
+
+    /// Whether it is a part of a relation or a domain and counts as that.
+    pub fn is_part(self) -> bool {
+        let parts = [
+            class::CONSTRAINT,
+            class::ATTRIBUTE_DEFAULT,
+            class::TRIGGER,
+            class::POLICY,
+            class::RULE,
+            class::STATISTICS,
+        ];
+        parts.contains(&self.class)
+    }
+
+    /// Whether it gives another name, or another use, to the functions and types that it names.
+    pub fn is_alias(self) -> bool {
+        let aliases = [
+            class::CAST,
+            class::OPERATOR,
+            class::OPERATOR_CLASS,
+            class::OPERATOR_FAMILY,
+            class::FAMILY_OPERATOR,
+            class::FAMILY_FUNCTION,
+            class::TRANSFORM,
+            class::CONVERSION,
+        ];
+        aliases.contains(&self.class)
+    }
+
+    /// What kind of relation it is; `None` when it is none, or has gone.
+    pub fn relation_kind(self) -> Option<Relation> {
+        if self.class != class::RELATION {
+            return None;
+        }
+        // SAFETY: catalog look-ups; what is missing is no error.
+        unsafe {
+            match pg_sys::get_rel_relkind(self.id) as u8 {
+                0 => None,
+                pg_sys::RELKIND_INDEX | pg_sys::RELKIND_PARTITIONED_INDEX => {
+                    Some(Relation::Index(pg_sys::IndexGetRelation(self.id, true)))
+                }
+                pg_sys::RELKIND_TOASTVALUE => Some(Relation::Toast),
+                pg_sys::RELKIND_COMPOSITE_TYPE => {
+                    Some(Relation::Composite(pg_sys::get_rel_type_id(self.id)))
+                }
+                pg_sys::RELKIND_RELATION
+                | pg_sys::RELKIND_PARTITIONED_TABLE
+                | pg_sys::RELKIND_FOREIGN_TABLE => Some(Relation::Table),
+                _ => Some(Relation::Other),
+            }
+        }
+    }
+
+    /// What a type stands for: the elements of an array, the relation whose rows it describes, or itself.
+    pub fn of_type(id: Oid) -> Object {
+        // SAFETY: catalog look-ups; what is missing is no error.
+        unsafe {
+            let element = pg_sys::get_element_type(id);
+            let id = match element {
+                pg_sys::InvalidOid => id,
+                element => element,
+            };
+            let relation = Object::relation(pg_sys::get_typ_typrelid(id));
+            match relation.relation_kind() {
+                None | Some(Relation::Composite(_)) => Object {
+                    class: class::TYPE,
+                    id,
+                },
+                Some(_) => relation,
+            }
+        }
+    }
+
+    /// Whether it counts under its own name: neither a part, nor an index, a table of long values, the type
+    /// of a relation's rows or of arrays.
+    pub fn counts_by_itself(self) -> bool {
+        match self.class {
+            class::RELATION => matches!(
+                self.relation_kind(),
+                Some(Relation::Table | Relation::Other)
+            ),
+            class::TYPE => Object::of_type(self.id) == self,
+            _ => !self.is_part(),
+        }
+    }
+
+    /// The schema of a relation.
+    pub fn schema_of_relation(self) -> Oid {
+        // SAFETY: a catalog look-up; InvalidOid for what is missing.
+        unsafe { pg_sys::get_rel_namespace(self.id) }
+    }
+
+    /// The extension that it is a member of.
+    pub fn extension(self) -> Option<Object> {
+        // SAFETY: scans pg_depend by its index.
+        let id = unsafe { pg_sys::getExtensionOfObject(self.class, self.id) };
+        (id != pg_sys::InvalidOid).then_some(Object {
+            class: class::EXTENSION,
+            id,
+        })
+    }
+
+    /// Whether it is this extension itself.
+    pub fn is_own_extension(self) -> bool {
+        // SAFETY: a catalog look-up by a name that ends with NUL; missing is not an error.
+        self.class == class::EXTENSION
+            && self.id == unsafe { pg_sys::get_extension_oid(c"pg_belay".as_ptr(), true) }
+    }
+
+    /// A relation's name with its schema, quoted where that is needed.
+    pub fn name_with_schema(self) -> Option<String> {
+        // SAFETY: palloc'd strings, NULL for what is missing.
+        unsafe {
+            let name = owned(pg_sys::get_rel_name(self.id))?;
+            let schema = owned(pg_sys::get_namespace_name(self.schema_of_relation()))?;
+            Some(pgrx::spi::quote_qualified_identifier(schema, name))
+        }
+    }
+
+    /// Kind and name, such as `relation public.users` or `function public.area(integer)`; `None` when it is
+    /// not there. Relations of all kinds share one name space, and so does what can be called.
+    pub fn identity(self) -> Option<String> {
+        let address = pg_sys::ObjectAddress {
+            classId: self.class,
+            objectId: self.id,
+            objectSubId: 0,
+        };
+        // SAFETY: both return palloc'd strings, the first NULL for what is missing; of a class that they
+        // do not know they are not asked.
+        unsafe {
+            if !pg_sys::is_objectclass_supported(self.class) {
+                return None;
+            }
+            let name = owned(pg_sys::getObjectIdentity(&address, true))?;
+            let kind = match kind_of_class(self.class) {
+                Some(kind) => kind.to_owned(),
+                None => owned(pg_sys::getObjectTypeDescription(&address, true))?,
+            };
+            Some(format!("{kind} {name}"))
+        }
+    }
+}
+
+/// How the objects of a catalog are called, where the server's own word would tell apart what shares
+/// one name space.
+fn kind_of_class(class: Oid) -> Option<&'static str> {
+    match class {
+        class::RELATION => Some("relation"),
+        class::PROCEDURE => Some("function"),
+        class::TYPE => Some("type"),
+        class::NAMESPACE => Some("schema"),
+        class::EXTENSION => Some("extension"),
+        class::ROLE => Some("role"),
+        _ => None,
+    }
+}
+
+/// The identity of a name in a schema, whether or not it is there.
+pub fn identity_in_schema(kind: &str, schema: &str, name: &str) -> String {
+    format!(
+        "{kind} {}",
+        pgrx::spi::quote_qualified_identifier(schema, name)
+    )
+}
+
+/// A copy of a string of the server's; `None` for NULL.
+///
+/// # Safety
+/// It ends with NUL, or is NULL.
+pub(super) unsafe fn owned(text: *const c_char) -> Option<String> {
+    // SAFETY: the caller's.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() })
+}
