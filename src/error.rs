@@ -61,6 +61,13 @@ pub struct ServerError {
     pub internal_query: Option<String>,
 }
 
+impl ServerError {
+    /// The five characters of the SQLSTATE.
+    pub fn sqlstate(&self) -> String {
+        code::unpack(self.sqlerrcode)
+    }
+}
+
 impl Failure {
     /// An error of Belay's own.
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Failure {
@@ -111,7 +118,7 @@ impl Failure {
     pub fn sqlstate(&self) -> String {
         match self {
             Failure::Own(error) => error.code.sqlstate().to_owned(),
-            Failure::Server(error) => code::unpack(error.sqlerrcode),
+            Failure::Server(error) => error.sqlstate(),
         }
     }
 

@@ -194,12 +194,13 @@ impl<'a> StepRun<'a> {
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
         surroundings.run_all(&script, &self.progress.at)?;
         surroundings.check_deferred_constraints();
-        settings::close_level(level);
-        self.refuse_changed_identity(who)?;
+        // While its search_path is in force: names were looked up along it.
         let touched = Touched {
             footprint: &footprint::collect(self.ledger.installed.schema),
             cumulative: self.shares_transaction,
         };
+        settings::close_level(level);
+        self.refuse_changed_identity(who)?;
         self.ledger.record_done(&self.attempt(text), Some(touched))
     }
 

@@ -54,6 +54,11 @@ impl Closure {
         }
     }
 
+    /// Adds a name that was looked up.
+    pub fn touch_name(&mut self, identity: String, access: Access) {
+        self.footprint.touch(identity, access);
+    }
+
     /// A constraint, trigger, policy, rule or default counts as its relation or domain.
     fn touch_part(&mut self, part: Object, access: Access) {
         for dependency in depends_on(part) {
@@ -75,14 +80,15 @@ impl Closure {
                 }),
                 Relation::Toast => None,
                 Relation::Table | Relation::Other => {
-                    (object.schema_of_relation() != self.own).then_some(object)
+                    let own = object.schema_of_relation() == self.own;
+                    (!own && !object.is_temporary()).then_some(object)
                 }
             },
             class::TYPE => match Object::of_type(object.id) {
                 relation if relation.class == class::RELATION => self.whole(relation),
                 object => Some(object.extension().unwrap_or(object)),
             },
-            class::NAMESPACE if object.id == self.own => None,
+            class::NAMESPACE if object.id == self.own || object.is_temporary() => None,
             class::NAMESPACE | class::EXTENSION | class::ROLE | class::DATABASE => Some(object),
             _ => Some(object.extension().unwrap_or(object)),
         }
@@ -110,7 +116,7 @@ impl Closure {
         for dependency in depends_on(object) {
             let other = dependency.object;
             let is_parent = is_table && other.relation_kind() == Some(Relation::Table);
-            let reaches = is_parent || object.is_alias();
+            let reaches = is_parent || (object.is_use_of_types() && other.class == class::TYPE);
             self.touch(
                 other,
                 match reaches && access == Access::Define {

@@ -5,14 +5,16 @@
 //! call means after another one was made.
 
 mod closure;
+mod names;
 
 use belay_core::footprint::{Access, Footprint};
 use pgrx::pg_sys::{self, Oid};
 
 use self::closure::Closure;
+use crate::pg::class;
 use crate::pg::held::{self, Held};
-use crate::pg::object::{Object, Relation};
-use crate::pg::{class, trace};
+use crate::pg::object::{Object, Relation, search_path};
+use crate::pg::trace;
 
 /// A step's statements begin.
 pub fn begin() {
@@ -27,8 +29,8 @@ pub fn watch<T>(body: impl FnOnce() -> T) -> T {
 /// What was touched since [`begin`], and in this transaction; `own` is the schema of the ledger, which
 /// does not count.
 pub fn collect(own: Oid) -> Footprint {
-    let trace = trace::take();
-    let mut closure = Closure::new(own, trace.named);
+    let mut trace = trace::take();
+    let mut closure = Closure::new(own, std::mem::take(&mut trace.named));
     for (object, access) in &trace.touched {
         closure.touch(*object, *access);
     }
@@ -38,9 +40,12 @@ pub fn collect(own: Oid) -> Footprint {
         .filter(|object| object.class == class::CONSTRAINT)
         .flat_map(|constraint| closure::referenced_by(*constraint))
         .collect();
+    let path = search_path();
     for held in held::held() {
         locked(&mut closure, &held, &parents);
+        names::shadowed(&mut closure, held.object, &path);
     }
+    names::overloaded(&mut closure, &trace, &path);
     closure.settle()
 }
 
@@ -95,10 +100,9 @@ fn catalog(closure: &mut Closure, held: &Held) {
     let kind = held.object.relation_kind();
     let is_index = matches!(kind, None | Some(Relation::Index(_)));
     let reads = held.in_mode(pg_sys::AccessShareLock) && !is_index;
-    let name = || held.object.name_with_schema();
     if held.object.id == class::LARGE_OBJECT {
         closure.touch_everything("reads or writes large objects".to_owned());
-    } else if reads && let Some(name) = name() {
-        closure.touch_everything(format!("reads {name}"));
+    } else if reads && let Some((schema, name)) = held.object.relation_name() {
+        closure.touch_everything(format!("reads {schema}.{name}"));
     }
 }

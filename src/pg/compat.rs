@@ -1,5 +1,7 @@
 //! What differs between the supported major versions; the only `#[cfg]` of that kind.
 
+use std::ffi::c_void;
+
 use pgrx::pg_sys;
 
 /// PortalRun lost its argument `run_once` in 18.
@@ -93,4 +95,46 @@ pub fn replace_transaction_timeout(milliseconds: i32) -> i32 {
     {
         milliseconds
     }
+}
+
+/// A function that the walkers of nodeFuncs.c call with each node.
+pub type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
+
+// Without the guard of the bindings, which would be entered at each node. Both were renamed in 16.
+unsafe extern "C-unwind" {
+    #[cfg_attr(feature = "pg15", link_name = "query_tree_walker")]
+    fn query_tree_walker_impl(
+        query: *mut pg_sys::Query,
+        walker: Walker,
+        context: *mut c_void,
+        flags: i32,
+    ) -> bool;
+    #[cfg_attr(feature = "pg15", link_name = "expression_tree_walker")]
+    fn expression_tree_walker_impl(
+        node: *mut pg_sys::Node,
+        walker: Walker,
+        context: *mut c_void,
+    ) -> bool;
+}
+
+/// Calls `walker` with each expression and each query below a query.
+///
+/// # Safety
+/// An analysed query; an error of the server jumps over the caller's frame.
+pub unsafe fn walk_query(query: *mut pg_sys::Query, walker: Walker, context: *mut c_void) -> bool {
+    // SAFETY: the caller's.
+    unsafe { query_tree_walker_impl(query, walker, context, 0) }
+}
+
+/// Calls `walker` with each node below an expression.
+///
+/// # Safety
+/// A node of an analysed query; an error of the server jumps over the caller's frame.
+pub unsafe fn walk_expression(
+    node: *mut pg_sys::Node,
+    walker: Walker,
+    context: *mut c_void,
+) -> bool {
+    // SAFETY: the caller's.
+    unsafe { expression_tree_walker_impl(node, walker, context) }
 }

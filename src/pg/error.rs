@@ -13,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::{self, panic::CaughtError};
 use pgrx::{PgMemoryContexts, PgTryBuilder};
 
-use super::{cancel, lock_wait};
+use super::{cancel, lock_wait, trace};
 use crate::error::{Failure, ServerError};
 
 /// `elevel` of an ordinary error (elog.h).
@@ -54,7 +54,11 @@ unsafe extern "C-unwind" fn copy_error(_argument: *mut c_void) {
         pg_sys::CurrentMemoryContext = before;
         match (*copy).elevel {
             LOG => lock_wait::note(),
-            level if level >= ERROR => remember(plain(&*copy)),
+            level if level >= ERROR => {
+                let error = plain(&*copy);
+                trace::on_error(&error.sqlstate());
+                remember(error);
+            }
             _ => {}
         }
         pg_sys::MemoryContextReset(context);

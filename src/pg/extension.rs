@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, Oid};
 
-use super::spi;
+use super::depend::{self, Kind};
+use super::object::{Object, Relation};
+use super::{catalog, class};
 use crate::error::{Code, Failure, Result};
 
 /// The version this library was built as.
@@ -15,28 +17,44 @@ pub const LIBRARY_VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug, Clone)]
 pub struct Installed {
     /// The extension's owner, who owns the ledger.
-    pub owner: pg_sys::Oid,
+    pub owner: Oid,
     /// Its OID.
-    pub oid: pg_sys::Oid,
+    pub oid: Oid,
     /// The OID of schema `belay`.
-    pub schema: pg_sys::Oid,
+    pub schema: Oid,
+}
+
+/// The extension's OID, owner and version, and the OID of its schema.
+fn look_up() -> Result<Option<(Oid, Oid, String, Oid)>> {
+    // SAFETY: catalog look-ups by names that end with NUL; what is missing is no error.
+    let (oid, schema) = unsafe {
+        (
+            pg_sys::get_extension_oid(c"pg_belay".as_ptr(), true),
+            pg_sys::get_namespace_oid(c"belay".as_ptr(), true),
+        )
+    };
+    if oid == pg_sys::InvalidOid || schema == pg_sys::InvalidOid {
+        return Ok(None);
+    }
+    let row = catalog::find(
+        class::EXTENSION,
+        class::EXTENSION_BY_OID,
+        1,
+        oid,
+        |row| -> Result<_> {
+            let owner = row.get::<Oid>(c"extowner")?;
+            Ok((owner, row.require::<String>(c"extversion")?))
+        },
+    );
+    Ok(match row.transpose()? {
+        Some((Some(owner), version)) => Some((oid, owner, version, schema)),
+        _ => None,
+    })
 }
 
 /// Looks the extension up; every verb begins here. Refuses when library and SQL differ.
 pub fn installed() -> Result<Installed> {
-    const SQL: &str = "SELECT e.oid, e.extowner, e.extversion, n.oid
-         FROM pg_catalog.pg_extension e
-         JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) 'belay'
-        WHERE e.extname OPERATOR(pg_catalog.=) 'pg_belay'";
-    let row = spi::select_one(SQL, &[], |row| {
-        Ok((
-            row.get::<pg_sys::Oid>(1)?,
-            row.get::<pg_sys::Oid>(2)?,
-            row.require::<String>(3)?,
-            row.get::<pg_sys::Oid>(4)?,
-        ))
-    })?;
-    let Some((Some(oid), Some(owner), version, Some(schema))) = row else {
+    let Some((oid, owner, version, schema)) = look_up()? else {
         return Err(Failure::new(
             Code::Version,
             "extension \"pg_belay\" is not installed in this database",
@@ -55,10 +73,10 @@ pub fn installed() -> Result<Installed> {
 
 /// What a run guards.
 struct Guarded {
-    /// The extension, its schema and its members, each as (catalog, OID).
-    objects: HashSet<(pg_sys::Oid, pg_sys::Oid)>,
+    /// The extension, its schema and its members.
+    objects: HashSet<Object>,
     /// The ledger's tables.
-    tables: Vec<pg_sys::Oid>,
+    tables: Vec<Oid>,
 }
 
 thread_local! {
@@ -71,30 +89,29 @@ pub struct MemberGuard;
 impl MemberGuard {
     /// Puts the guard up. A table that this transaction has altered before is not watched.
     pub fn new(installed: &Installed) -> Result<MemberGuard> {
-        const SQL: &str = "SELECT d.classid, d.objid, c.relkind OPERATOR(pg_catalog.=) 'r'
-             FROM pg_catalog.pg_depend d
-             LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) d.objid
-              AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
-              AND d.refobjid OPERATOR(pg_catalog.=) $1 AND d.deptype OPERATOR(pg_catalog.=) 'e'";
-        let members = spi::select(SQL, &[spi::bind(installed.oid)], |row| {
-            let none = pg_sys::InvalidOid;
-            let class = row.get::<pg_sys::Oid>(1)?.unwrap_or(none);
-            let object = row.get::<pg_sys::Oid>(2)?.unwrap_or(none);
-            Ok(((class, object), row.require::<bool>(3)?))
-        })?;
+        let extension = Object {
+            class: class::EXTENSION,
+            id: installed.oid,
+        };
+        let members: Vec<Object> = depend::dependents(extension)
+            .into_iter()
+            .filter(|dependency| dependency.kind == Kind::Extension)
+            .map(|dependency| dependency.object)
+            .collect();
         let tables = members
             .iter()
-            .filter(|(_, is_table)| *is_table)
-            .map(|((_, table), _)| *table)
+            .filter(|member| member.relation_kind() == Some(Relation::Table))
+            .map(|table| table.id)
             .filter(|table| !super::lock::is_locked_for_ddl(*table))
             .collect();
         let objects = members
             .into_iter()
-            .map(|(object, _)| object)
             .chain([
-                (pg_sys::ExtensionRelationId, installed.oid),
-                (pg_sys::NamespaceRelationId, installed.schema),
+                extension,
+                Object {
+                    class: class::NAMESPACE,
+                    id: installed.schema,
+                },
             ])
             .collect();
         GUARDED.set(Some(Guarded { objects, tables }));
@@ -109,11 +126,11 @@ impl Drop for MemberGuard {
 }
 
 /// Whether the object is the extension, its schema or a member, while a run is active.
-pub fn is_guarded(class: pg_sys::Oid, object: pg_sys::Oid) -> bool {
+pub fn is_guarded(object: Object) -> bool {
     GUARDED.with_borrow(|guarded| {
         guarded
             .as_ref()
-            .is_some_and(|guarded| guarded.objects.contains(&(class, object)))
+            .is_some_and(|guarded| guarded.objects.contains(&object))
     })
 }
 

@@ -4,6 +4,7 @@
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
+use super::object::Object;
 use super::{extension, trace};
 use crate::error::raise;
 
@@ -39,7 +40,7 @@ unsafe extern "C-unwind" fn on_access(
             | ObjectAccessType::OAT_POST_CREATE
             | ObjectAccessType::OAT_TRUNCATE
     );
-    if changes && extension::is_guarded(class, object) {
+    if changes && extension::is_guarded(Object { class, id: object }) {
         raise::<()>(Err(extension::members_are_protected()));
     }
     trace::on_access(access, class, object, sub);

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod cancel;
+pub mod catalog;
 pub mod class;
 pub mod client;
 pub mod compat;

@@ -69,19 +69,9 @@ impl Object {
         parts.contains(&self.class)
     }
 
-    /// Whether it gives another name, or another use, to the functions and types that it names.
-    pub fn is_alias(self) -> bool {
-        let aliases = [
-            class::CAST,
-            class::OPERATOR,
-            class::OPERATOR_CLASS,
-            class::OPERATOR_FAMILY,
-            class::FAMILY_OPERATOR,
-            class::FAMILY_FUNCTION,
-            class::TRANSFORM,
-            class::CONVERSION,
-        ];
-        aliases.contains(&self.class)
+    /// Whether it changes what can be done with the types that it names, without a name of its own.
+    pub fn is_use_of_types(self) -> bool {
+        matches!(self.class, class::CAST | class::TRANSFORM)
     }
 
     /// What kind of relation it is; `None` when it is none, or has gone.
@@ -132,12 +122,45 @@ impl Object {
     /// of a relation's rows or of arrays.
     pub fn counts_by_itself(self) -> bool {
         match self.class {
-            class::RELATION => matches!(
-                self.relation_kind(),
-                Some(Relation::Table | Relation::Other)
-            ),
+            class::RELATION => {
+                let kind = self.relation_kind();
+                matches!(kind, Some(Relation::Table | Relation::Other)) && !self.is_temporary()
+            }
             class::TYPE => Object::of_type(self.id) == self,
             _ => !self.is_part(),
+        }
+    }
+
+    /// Whether it is a temporary relation, or a schema of such: those belong to the session.
+    pub fn is_temporary(self) -> bool {
+        let schema = match self.class {
+            class::RELATION => self.schema_of_relation(),
+            class::NAMESPACE => self.id,
+            _ => return false,
+        };
+        // SAFETY: looks the name of the schema up.
+        unsafe { schema != pg_sys::InvalidOid && pg_sys::isAnyTempNamespace(schema) }
+    }
+
+    /// Schema and name of a function, without its arguments; `None` when it is not there.
+    pub fn function_name(self) -> Option<(String, String)> {
+        // SAFETY: catalog look-ups; palloc'd strings, NULL for what is missing.
+        unsafe {
+            let name = owned(pg_sys::get_func_name(self.id))?;
+            let schema = pg_sys::get_func_namespace(self.id);
+            Some((owned(pg_sys::get_namespace_name(schema))?, name))
+        }
+    }
+
+    /// Schema and name of a relation; `None` when it is not there.
+    pub fn relation_name(self) -> Option<(String, String)> {
+        // SAFETY: as above.
+        unsafe {
+            let name = owned(pg_sys::get_rel_name(self.id))?;
+            Some((
+                owned(pg_sys::get_namespace_name(self.schema_of_relation()))?,
+                name,
+            ))
         }
     }
 
@@ -162,16 +185,6 @@ impl Object {
         // SAFETY: a catalog look-up by a name that ends with NUL; missing is not an error.
         self.class == class::EXTENSION
             && self.id == unsafe { pg_sys::get_extension_oid(c"pg_belay".as_ptr(), true) }
-    }
-
-    /// A relation's name with its schema, quoted where that is needed.
-    pub fn name_with_schema(self) -> Option<String> {
-        // SAFETY: palloc'd strings, NULL for what is missing.
-        unsafe {
-            let name = owned(pg_sys::get_rel_name(self.id))?;
-            let schema = owned(pg_sys::get_namespace_name(self.schema_of_relation()))?;
-            Some(pgrx::spi::quote_qualified_identifier(schema, name))
-        }
     }
 
     /// Kind and name, such as `relation public.users` or `function public.area(integer)`; `None` when it is
@@ -218,6 +231,30 @@ pub fn identity_in_schema(kind: &str, schema: &str, name: &str) -> String {
         "{kind} {}",
         pgrx::spi::quote_qualified_identifier(schema, name)
     )
+}
+
+/// The identity of all functions of a name: which of them a call means depends on all of them.
+pub fn identity_of_overloads(schema: &str, name: &str) -> String {
+    identity_in_schema("functions", schema, name)
+}
+
+/// The schemas of search_path that are there, in their order.
+pub fn search_path() -> Vec<String> {
+    // SAFETY: a list of OIDs of schemas, a copy of ours; a schema that has gone has no name.
+    unsafe {
+        let path = pg_sys::fetch_search_path(false);
+        let length = match path.is_null() {
+            true => 0,
+            false => (*path).length,
+        };
+        (0..usize::try_from(length).unwrap_or(0))
+            .filter_map(|at| {
+                owned(pg_sys::get_namespace_name(
+                    (*(*path).elements.add(at)).oid_value,
+                ))
+            })
+            .collect()
+    }
 }
 
 /// A copy of a string of the server's; `None` for NULL.

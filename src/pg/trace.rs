@@ -3,6 +3,7 @@
 //!
 //! Reads and writes of relations are not among it: their locks are there at the end ([`super::held`]).
 
+mod expressions;
 mod probe;
 mod utility;
 
@@ -15,7 +16,7 @@ use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
 use super::class;
 use super::depend::{self, Kind};
-use super::object::Object;
+use super::object::{Object, identity_of_overloads};
 
 /// What was told so far.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Trace {
     pub touched: HashMap<Object, Access>,
     /// What was made; what of it has gone again does not count.
     pub created: HashSet<Object>,
+    /// Functions that were called: which one a call means depends on all functions of that name.
+    pub called: HashSet<Object>,
     /// What had to be told by name at once: it is about to be dropped or renamed, is not there, or
     /// touches everything.
     pub named: Footprint,
@@ -43,6 +46,7 @@ pub fn install() {
         NEXT_NEEDS_FMGR_HOOK = pg_sys::needs_fmgr_hook;
         pg_sys::needs_fmgr_hook = Some(on_function);
     }
+    expressions::install();
     utility::install();
 }
 
@@ -110,6 +114,9 @@ pub fn on_access(access: ObjectAccessType::Type, class: Oid, id: Oid, column: i3
 }
 
 fn on_create(object: Object, column: i32) {
+    if object.is_temporary() {
+        return;
+    }
     touch(object, Access::Define);
     match object.class {
         class::EVENT_TRIGGER => touch_everything("makes an event trigger"),
@@ -148,7 +155,10 @@ fn on_drop(object: Object, column: i32) {
         touch_everything("drops an event trigger");
     }
     for dependency in depend::depends_on(object) {
-        let defines = object.is_alias() || (object.is_part() && dependency.kind == Kind::Part);
+        let defines = match dependency.object.class {
+            class::TYPE if object.is_use_of_types() => true,
+            _ => object.is_part() && dependency.kind == Kind::Part,
+        };
         if !dependency.object.is_system() && !is_created(dependency.object) {
             touch(
                 dependency.object,
@@ -161,6 +171,11 @@ fn on_drop(object: Object, column: i32) {
     }
     touch(object, Access::Define);
     name(object);
+    if let Some((schema, name)) = object.function_name()
+        && object.class == class::PROCEDURE
+    {
+        touch_name(identity_of_overloads(&schema, &name), Access::Define);
+    }
 }
 
 /// Tells an object by the name that it has now. Parts, indexes and the types of rows have none of their own.
@@ -174,9 +189,30 @@ fn name(object: Object) {
 
 fn on_execute(function: Object) {
     if !function.is_system() {
-        touch(function, Access::Read);
+        call(function.id);
     } else if let Some(why) = probe::what_it_does(function.id) {
         touch_everything(why);
+    }
+}
+
+/// A function is called, or named in a query.
+fn call(function: Oid) {
+    let class = class::PROCEDURE;
+    let function = Object {
+        class,
+        id: function,
+    };
+    if !function.is_system() {
+        touch(function, Access::Read);
+        TRACE.with_borrow_mut(|trace| trace.called.insert(function));
+    }
+}
+
+/// An error was raised. Where the migration goes on in spite of it, what it did before is undone, and
+/// neither locks nor anything else tell what it looked at.
+pub fn on_error(sqlstate: &str) {
+    if ON.get() {
+        touch_everything(format!("catches an error ({sqlstate})"));
     }
 }
 
@@ -184,14 +220,7 @@ fn on_execute(function: Object) {
 #[pg_guard]
 unsafe extern "C-unwind" fn on_function(function: Oid) -> bool {
     if ON.get() {
-        let class = class::PROCEDURE;
-        let object = Object {
-            class,
-            id: function,
-        };
-        if !object.is_system() {
-            touch(object, Access::Read);
-        }
+        call(function);
     }
     // SAFETY: the hook that was there before.
     unsafe { NEXT_NEEDS_FMGR_HOOK.is_some_and(|next| next(function)) }

@@ -8,7 +8,7 @@ use pgrx::pg_sys::{self, ObjectType, Oid};
 use super::super::{touch_everything, touch_name};
 use crate::pg::identity;
 use crate::pg::list::cells;
-use crate::pg::object::{identity_in_schema, owned};
+use crate::pg::object::{identity_in_schema, identity_of_overloads, owned, search_path};
 
 /// What a name in a schema may mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +99,10 @@ pub unsafe fn find_relation(relation: *mut pg_sys::RangeVar) -> Oid {
 pub unsafe fn of_range(relation: *mut pg_sys::RangeVar) {
     // SAFETY: the caller's.
     unsafe {
-        let schema = match (*relation).relpersistence as u8 {
-            pg_sys::RELPERSISTENCE_TEMP => Some("pg_temp".to_owned()),
-            _ => owned((*relation).schemaname),
-        };
+        if (*relation).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP {
+            return;
+        }
+        let schema = owned((*relation).schemaname);
         let name = owned((*relation).relname).unwrap_or_default();
         tested(Space::Relation.kind(), schema, &name);
     }
@@ -163,6 +163,27 @@ pub unsafe fn of_function(kind: ObjectType::Type, function: &pg_sys::ObjectWithA
     }
 }
 
+/// A function gets another name, or another schema: what calls by either name may mean another one.
+///
+/// # Safety
+/// An ObjectWithArgs node; the names end with NUL, or are NULL.
+pub unsafe fn of_moved_function(
+    function: &pg_sys::ObjectWithArgs,
+    new_name: *const c_char,
+    new_schema: *const c_char,
+) {
+    // SAFETY: the caller's.
+    let ((schema, name), new_name, new_schema) = unsafe {
+        let old = split(cells(function.objname));
+        (old, owned(new_name), owned(new_schema))
+    };
+    for schema in schemas(schema).into_iter().chain(new_schema) {
+        for name in [Some(&name), new_name.as_ref()].into_iter().flatten() {
+            touch_name(identity_of_overloads(&schema, name), Access::Define);
+        }
+    }
+}
+
 fn tested(kind: &str, schema: Option<String>, name: &str) {
     for schema in schemas(schema) {
         touch_name(identity_in_schema(kind, &schema, name), Access::Read);
@@ -174,21 +195,7 @@ fn schemas(given: Option<String>) -> Vec<String> {
     if let Some(schema) = given {
         return vec![schema];
     }
-    // SAFETY: a list of OIDs of schemas, a copy of ours; a schema that has gone has no name.
-    unsafe {
-        let path = pg_sys::fetch_search_path(false);
-        let length = match path.is_null() {
-            true => 0,
-            false => (*path).length,
-        };
-        (0..usize::try_from(length).unwrap_or(0))
-            .filter_map(|at| {
-                owned(pg_sys::get_namespace_name(
-                    (*(*path).elements.add(at)).oid_value,
-                ))
-            })
-            .collect()
-    }
+    search_path()
 }
 
 /// Schema, where it is given, and name; a database before them says nothing.

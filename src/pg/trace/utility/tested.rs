@@ -1,10 +1,13 @@
-//! IF EXISTS and IF NOT EXISTS: what is tested counts as read, whether it is there or not.
+//! Names in statements: IF EXISTS and IF NOT EXISTS, where what is tested counts as read whether it is there or
+//! not, and functions that get another name.
 
 use belay_core::footprint::Access;
 use pgrx::pg_sys::{self, NodeTag, ObjectType};
 
 use super::super::{touch_everything, touch_name};
-use super::names::{Space, of_function, of_list, of_owner, of_range, of_role, of_string, of_text};
+use super::names::{
+    Space, of_function, of_list, of_moved_function, of_owner, of_range, of_role, of_string, of_text,
+};
 use crate::pg::list::cells;
 
 /// Notes the names that a statement tests.
@@ -96,8 +99,44 @@ unsafe fn dropped(statement: &pg_sys::DropStmt) {
     }
 }
 
+/// ALTER FUNCTION ... RENAME TO, and SET SCHEMA.
+unsafe fn moved(tag: NodeTag, node: *mut pg_sys::Node) {
+    use ObjectType::*;
+    let is_function = |kind| {
+        [
+            OBJECT_FUNCTION,
+            OBJECT_PROCEDURE,
+            OBJECT_ROUTINE,
+            OBJECT_AGGREGATE,
+        ]
+        .contains(&kind)
+    };
+    // SAFETY: the caller's; of a function the object is an ObjectWithArgs node.
+    unsafe {
+        match tag {
+            NodeTag::T_RenameStmt => {
+                let statement = &*node.cast::<pg_sys::RenameStmt>();
+                if is_function(statement.renameType) {
+                    let function = &*statement.object.cast();
+                    of_moved_function(function, statement.newname, std::ptr::null());
+                }
+            }
+            NodeTag::T_AlterObjectSchemaStmt => {
+                let statement = &*node.cast::<pg_sys::AlterObjectSchemaStmt>();
+                if is_function(statement.objectType) {
+                    let function = &*statement.object.cast();
+                    of_moved_function(function, std::ptr::null(), statement.newschema);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// ALTER ... IF EXISTS.
 unsafe fn altered(tag: NodeTag, node: *mut pg_sys::Node) {
+    // SAFETY: the caller's.
+    unsafe { moved(tag, node) };
     // SAFETY: the caller's.
     let (missing_ok, relation) = unsafe {
         match tag {
