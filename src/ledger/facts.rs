@@ -81,6 +81,8 @@ impl Ledger {
                 false => Vec::new(),
             },
             unfinished: self.unfinished_fact(project)?,
+            naming: project.naming,
+            last_registered: None,
             pending,
             applied,
         };
