@@ -18,6 +18,7 @@ mod upward;
 mod tests;
 
 pub use facts::{Acceptance, AppliedPair, Entry, Facts, Standing, Unfinished};
+pub use next_name::NextNames;
 pub use obstacle::Obstacle;
 pub use request::{AppliedWanted, Direction, NONE_TARGET, PlanError, Request, Target};
 

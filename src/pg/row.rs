@@ -123,4 +123,21 @@ impl Row {
     pub fn require<T: FromDatum + Default>(&self, name: &CStr) -> Result<T> {
         Ok(self.get(name)?.unwrap_or_default())
     }
+
+    /// Whether a column is NULL.
+    pub fn is_null(&self, name: &CStr) -> Result<bool> {
+        // SAFETY: the descriptor outlives the row.
+        let at = unsafe { column(self.descriptor, name)? } - 1;
+        Ok(self.nulls[at])
+    }
+
+    /// The first of a column's texts (text[]) for which `pick` has an answer; NULL has none.
+    pub fn find_text<T>(
+        &self,
+        name: &CStr,
+        pick: impl FnMut(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let texts = self.get::<pgrx::Array<'_, &str>>(name)?;
+        Ok(texts.and_then(|texts| texts.iter().flatten().find_map(pick)))
+    }
 }
