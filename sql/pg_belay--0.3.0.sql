@@ -173,7 +173,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined or repaired. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined, repaired, accepted a late migration or altered the project. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -709,6 +709,9 @@ CREATE TRIGGER migration_frozen BEFORE UPDATE OF definition_id, checksum, projec
     FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_deleted BEFORE DELETE ON belay.migration FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER project_deleted BEFORE DELETE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE FUNCTION belay.judge_project() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'judge_project_wrapper';
+COMMENT ON FUNCTION belay.judge_project() IS 'Trigger of belay.project: keeps each change in belay.run, with role and time. Another ordering is refused while a run is going on (55P03, MG012), and strict where something is pending that sorts before what is applied and was not accepted (MG001).';
+CREATE TRIGGER project_altered AFTER UPDATE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_project();
 CREATE TRIGGER migration_kept BEFORE TRUNCATE ON belay.migration FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
@@ -744,6 +747,7 @@ ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_kept;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_deleted;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_deleted;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_altered;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 
@@ -805,7 +809,8 @@ CREATE FUNCTION belay.project_alter(
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
 COMMENT ON FUNCTION belay.project_alter IS
 'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner, who gives it only to
-a role that it is a member of (42501).';
+a role that it is a member of (42501). Each change is kept in belay.run (verb alter, arguments {"setting": [before, after]}) with role and time.
+Another ordering is refused while a run is going on (55P03); strict, too, while something is pending that sorts before what is applied and was not accepted (MG001).';
 
 CREATE FUNCTION belay.migrate_register(
     name text, up text, down text DEFAULT NULL, replace boolean DEFAULT false, project text DEFAULT 'default')

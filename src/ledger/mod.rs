@@ -6,6 +6,7 @@
 //! triggers of rows included. What is allowed is decided above, and again by the catalog's triggers.
 
 mod acceptance;
+pub mod alteration;
 pub mod facts;
 pub mod index;
 pub mod leftover;

@@ -140,4 +140,19 @@ impl Row {
         let texts = self.get::<pgrx::Array<'_, &str>>(name)?;
         Ok(texts.and_then(|texts| texts.iter().flatten().find_map(pick)))
     }
+
+    /// The value of a column of type name.
+    pub fn get_name(&self, name: &CStr) -> Result<Option<String>> {
+        let value = self.get::<&CStr>(name)?;
+        Ok(value.map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// The values of a column of type name[].
+    pub fn get_names(&self, name: &CStr) -> Result<Vec<String>> {
+        let values = self.get::<pgrx::Array<'_, &CStr>>(name)?;
+        let text = |value: &CStr| value.to_string_lossy().into_owned();
+        Ok(values.map_or_else(Vec::new, |values| {
+            values.iter().flatten().map(text).collect()
+        }))
+    }
 }

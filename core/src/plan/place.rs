@@ -52,10 +52,11 @@ impl<'a> Places<'a> {
             ordering: facts.ordering,
             newest,
             begun: None,
+            // One that nobody accepted keeps the whole plan from running.
             left_out: facts
                 .pending
                 .first()
-                .filter(|_| facts.ordering == Ordering::Strict),
+                .filter(|entry| facts.ordering == Ordering::Strict && entry.is_accepted()),
         }
     }
 
