@@ -71,7 +71,8 @@ def names(*numbers: int):
 
 LATE = re.escape('migration "migration2" sorts before "migration3", which is applied already')
 LATE_HINT = (
-    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', <new name>); "
+    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', 'migration4'); "
+    "or after review let it run late: SELECT belay.migrate_accept_late('migration2', after => 'migration3', reason => '...'); "
     "or loosen the policy for this call: CALL belay.migrate_up(ordering => 'permissive', reason => '...')"
 )
 
@@ -231,7 +232,7 @@ def test_ky_20_one_step_up_at_a_time_ends_with_nothing_to_do(db):
 def test_ky_21_strict_refuses_a_late_arrival_also_for_one_step(db):
     apply(db, 1, 3)
     load(db, numbered(1, 2, 3, 4))
-    with nothing_changes(db), expect_error("MG001", message=re.compile(LATE), hint=LATE_HINT):
+    with nothing_changes(db), expect_error("MG001", message=re.compile(LATE), hint=LATE_HINT.replace("migration4", "migration5")):
         db.execute("CALL belay.migrate_up(steps => 1)")
 
 

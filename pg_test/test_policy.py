@@ -11,7 +11,8 @@ from ledger import applied, history, load, nothing_changes, numbered, state
 
 LATE = re.escape('migration "migration2" sorts before "migration3", which is applied already')
 LATE_HINT = (
-    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', <new name>); "
+    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', 'migration4'); "
+    "or after review let it run late: SELECT belay.migrate_accept_late('migration2', after => 'migration3', reason => '...'); "
     "or loosen the policy for this call: CALL belay.migrate_up(ordering => 'permissive', reason => '...')"
 )
 
@@ -224,7 +225,7 @@ def test_a_superusers_insert_of_a_late_arrival_is_refused(db, superuser):
     write_history(superuser, "= 'migration2'")
     with (
         nothing_changes(db),
-        expect_error("MG001", message=re.compile(LATE), hint=re.compile("CALL belay.migrate_up\\(\\)")),
+        expect_error("MG001", message=re.compile(LATE), hint=re.compile("migrate_rename\\('migration2', 'migration4'\\)")),
     ):
         superuser.execute(insert("= 'migration2'"))
 
@@ -250,7 +251,7 @@ def test_a_superusers_insert_of_many_rows_is_judged_as_a_whole(db, superuser, wh
     apply(db, 1, 3)
     load(db, numbered(1, 2, 3, 4, 5))
     write_history(superuser, which)
-    with nothing_changes(db), expect_error("MG001", message=re.compile('"migration2"'), hint=re.compile("migrate_up")):
+    with nothing_changes(db), expect_error("MG001", message=re.compile('"migration2"'), hint=re.compile("migrate_(up|rename)")):
         superuser.execute(insert(which))
 
 

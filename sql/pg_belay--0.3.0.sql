@@ -173,7 +173,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined or repaired. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined, repaired, accepted a late migration or altered the project. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -305,6 +305,48 @@ CREATE TABLE belay.seal (
 );
 COMMENT ON TABLE belay.seal IS 'One row from the first write of a verb on: the ledger has been judged as a whole, and each row that comes is judged by itself. Not dumped: a restored copy is judged anew.';
 
+-- What became of the review that lets a late migration run.
+CREATE FUNCTION belay.find_acceptance(migration_id bigint)
+RETURNS TABLE (step_id bigint, after text, accepted_by name, reason text, standing text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.id, coalesce(o.name, format('migration %s', s.accepted_after)), r.role, r.reason,
+           CASE WHEN s.checksum <> coalesce(a.checksum, m.checksum) THEN 'replaced'
+                WHEN EXISTS (SELECT FROM belay.applied x
+                              WHERE x.project_id = m.project_id AND x.sort_key > m.sort_key
+                                AND (a.position IS NULL OR x.position < a.position)
+                                AND (x.step_id > s.id OR (x.sort_key <= o.sort_key) IS NOT TRUE)) THEN 'overtaken'
+                ELSE 'holds' END
+      FROM belay.migration m
+      LEFT JOIN belay.applied a ON a.migration_id = m.id
+     CROSS JOIN LATERAL (SELECT x.* FROM belay.step x
+                          WHERE x.migration_id = m.id AND x.outcome = 'accepted' ORDER BY x.id DESC LIMIT 1) s
+      JOIN belay.run r ON r.id = s.run_id
+      LEFT JOIN belay.migration o ON o.id = s.accepted_after
+     WHERE m.id = find_acceptance.migration_id
+$$;
+COMMENT ON FUNCTION belay.find_acceptance IS 'The last belay.migrate_accept_late of a migration, if any. standing: holds (for this text, and for all that is applied and sorts after it), replaced (another text was reviewed), overtaken (more has been applied since then).';
+
+CREATE FUNCTION belay.find_late(project_id integer) RETURNS TABLE (migration_id bigint, sort_key bytea)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT p.migration_id, p.sort_key
+      FROM belay.pending p
+     WHERE p.project_id = find_late.project_id
+       AND p.sort_key < (SELECT a.sort_key FROM belay.applied a WHERE a.project_id = find_late.project_id ORDER BY a.sort_key DESC LIMIT 1)
+       AND NOT EXISTS (SELECT FROM belay.find_acceptance(p.migration_id) f WHERE f.standing = 'holds')
+     ORDER BY p.sort_key
+$$;
+COMMENT ON FUNCTION belay.find_late IS 'What is pending, sorts before what is applied, and has no acceptance that holds.';
+
+-- Whether two steps touched the same, and at least one of them did more than read it.
+CREATE FUNCTION belay.do_meet(one belay.step, other belay.step) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (one).reads IS NULL OR (other).reads IS NULL
+        OR (one).everything IS NOT NULL OR (other).everything IS NOT NULL
+        OR (one).reads && ((other).writes || (other).defines)
+        OR ((one).writes || (one).defines) && ((other).reads || (other).writes || (other).defines)
+$$;
+COMMENT ON FUNCTION belay.do_meet IS 'Whether the footprints of two steps meet; a step without one meets everything.';
+
 -- Whether the order of a project's applied migrations is what the runs that applied them promised.
 CREATE FUNCTION belay.find_disorder(project_id integer) RETURNS TABLE (migration_id bigint, in_its_way bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -312,16 +354,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       FROM (SELECT x.*, min(x.position) OVER (ORDER BY x.sort_key DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS first_later
               FROM belay.applied x WHERE x.project_id = find_disorder.project_id) a
       JOIN belay.step s ON s.id = a.step_id
-      JOIN belay.run r ON r.id = s.run_id AND r.ordering = 'strict'
-      LEFT JOIN belay.applied later ON later.project_id = a.project_id AND later.position = a.first_later AND a.first_later < a.position
+      JOIN belay.run r ON r.id = s.run_id AND r.ordering IN ('strict', 'disjoint')
+      LEFT JOIN LATERAL (SELECT c.id, o.sort_key FROM belay.step c LEFT JOIN belay.migration o ON o.id = c.accepted_after
+                          WHERE c.migration_id = a.migration_id AND c.outcome = 'accepted' AND c.checksum = a.checksum AND c.id < a.step_id
+                          ORDER BY c.id DESC LIMIT 1) review ON a.first_later < a.position
+      LEFT JOIN LATERAL (SELECT x.migration_id FROM belay.applied x JOIN belay.step t ON t.id = x.step_id
+                          WHERE x.project_id = a.project_id AND x.sort_key > a.sort_key AND x.position < a.position
+                            AND (x.sort_key <= review.sort_key AND x.step_id < review.id) IS NOT TRUE
+                            AND (r.ordering = 'strict' OR belay.do_meet(s, t))
+                          ORDER BY x.position LIMIT 1) later ON a.first_later < a.position
       LEFT JOIN LATERAL (SELECT p.migration_id FROM belay.pending p
                           WHERE p.project_id = a.project_id AND p.sort_key < a.sort_key AND p.since < a.position
-                          ORDER BY p.sort_key LIMIT 1) hole ON true
+                          ORDER BY p.sort_key LIMIT 1) hole ON r.ordering = 'strict'
      WHERE later.migration_id IS NOT NULL OR hole.migration_id IS NOT NULL
      ORDER BY a.position
      LIMIT 1
 $$;
-COMMENT ON FUNCTION belay.find_disorder IS 'The first migration of a project that a strict run applied although something stood in its way: one that sorts after it and was applied before, or one that sorts before it and was pending then. No row: in order.';
+COMMENT ON FUNCTION belay.find_disorder IS
+'The first migration of a project that was applied although something stood in its way. In a strict run: one that sorts after it, was applied before and was not reviewed, or one that sorts before it and was pending then.
+In a disjoint run: one that sorts after it, was applied before, was not reviewed, and touched the same. No row: in order.';
 
 -- The first thing in the ledger that cannot be, or NULL.
 CREATE FUNCTION belay.find_contradiction() RETURNS text
@@ -376,14 +427,17 @@ BEGIN
       FROM belay.applied a
       JOIN belay.migration m ON m.id = a.migration_id
       LEFT JOIN belay.step s ON s.id = a.step_id AND s.migration_id = a.migration_id AND s.project_id = a.project_id
-                            AND s.checksum = a.checksum AND s.direction = 'up' AND s.outcome IS DISTINCT FROM 'failed'
+                            AND s.checksum = a.checksum AND s.direction = 'up' AND coalesce(s.outcome::text, '') NOT IN ('failed', 'accepted')
      WHERE s.id IS NULL ORDER BY a.position LIMIT 1;
     IF FOUND THEN RETURN found_text; END IF;
 
-    SELECT format('migration "%s" was applied in strict order although "%s" stood in its way', m.name, o.name) INTO found_text
+    SELECT format('migration "%s" was applied in %s order although "%s" stood in its way', m.name, r.ordering, o.name) INTO found_text
       FROM belay.project p
      CROSS JOIN LATERAL belay.find_disorder(p.id) d
       JOIN belay.migration m ON m.id = d.migration_id
+      JOIN belay.applied a ON a.migration_id = m.id
+      JOIN belay.step s ON s.id = a.step_id
+      JOIN belay.run r ON r.id = s.run_id
       JOIN belay.migration o ON o.id = d.in_its_way
      LIMIT 1;
     RETURN found_text;
@@ -465,7 +519,7 @@ END $$;
 COMMENT ON FUNCTION belay.judge_references() IS 'Trigger of the ledger''s tables: refuses (MG015) rows that refer to what is not there.';
 
 CREATE FUNCTION belay.judge_applied() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'judge_applied_wrapper';
-COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending, refuses rows that no step made (MG015) and what breaks the policy of the step''s run (MG001).';
+COMMENT ON FUNCTION belay.judge_applied() IS 'Trigger of belay.applied: takes the row out of belay.pending, refuses rows that no step made (MG015) and what breaks the policy (MG001): that of the step''s run, where it is no looser than the project''s or has a reason.';
 
 CREATE FUNCTION belay.judge_reverted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -530,6 +584,7 @@ CREATE FUNCTION belay.judge_place() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moved text;
+    policy text;
     other text;
 BEGIN
     IF NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = NEW.migration_id AND m.sort_key = NEW.sort_key) THEN
@@ -538,19 +593,22 @@ BEGIN
             HINT = 'SELECT belay.migrate_rename(old, new) gives it another';
     END IF;
     IF TG_TABLE_NAME = 'applied' THEN
-        SELECT m.name, o.name INTO moved, other
+        SELECT m.name, r.ordering, o.name INTO moved, policy, other
           FROM belay.find_disorder(NEW.project_id) d
           JOIN belay.migration m ON m.id = d.migration_id
-          JOIN belay.migration o ON o.id = d.in_its_way;
+          JOIN belay.migration o ON o.id = d.in_its_way
+          JOIN belay.applied a ON a.migration_id = m.id
+          JOIN belay.step s ON s.id = a.step_id
+          JOIN belay.run r ON r.id = s.run_id;
         IF FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'MG001',
-                MESSAGE = format('migration "%s", which was applied in strict order, would change places with "%s"', moved, other),
-                HINT = 'what was applied in strict order keeps its place: choose a name that sorts where it stands';
+                MESSAGE = format('migration "%s", which was applied in %s order, would change places with "%s"', moved, policy, other),
+                HINT = format('what was applied in %s order keeps its place: choose a name that sorts where it stands', policy);
         END IF;
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015), and what was applied in strict order keeps it (MG001).';
+COMMENT ON FUNCTION belay.judge_place() IS 'Trigger of belay.applied and belay.pending: a row''s place is that of its migration (MG015), and what was applied in strict order keeps it, as what was applied in disjoint order does where it touched the same (MG001).';
 
 CREATE FUNCTION belay.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -651,6 +709,9 @@ CREATE TRIGGER migration_frozen BEFORE UPDATE OF definition_id, checksum, projec
     FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER migration_deleted BEFORE DELETE ON belay.migration FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
 CREATE TRIGGER project_deleted BEFORE DELETE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_registry();
+CREATE FUNCTION belay.judge_project() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'judge_project_wrapper';
+COMMENT ON FUNCTION belay.judge_project() IS 'Trigger of belay.project: keeps each change in belay.run, with role and time. Another ordering is refused while a run is going on (55P03, MG012), and strict where something is pending that sorts before what is applied and was not accepted (MG001).';
+CREATE TRIGGER project_altered AFTER UPDATE ON belay.project FOR EACH ROW EXECUTE FUNCTION belay.judge_project();
 CREATE TRIGGER migration_kept BEFORE TRUNCATE ON belay.migration FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('the registry is emptied one by one', 'SELECT belay.migrate_unregister(name)');
 CREATE TRIGGER project_kept BEFORE TRUNCATE ON belay.project FOR EACH STATEMENT
@@ -686,6 +747,7 @@ ALTER TABLE belay.definition ENABLE ALWAYS TRIGGER definition_kept;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_frozen;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_deleted;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_deleted;
+ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_altered;
 ALTER TABLE belay.migration ENABLE ALWAYS TRIGGER migration_kept;
 ALTER TABLE belay.project ENABLE ALWAYS TRIGGER project_kept;
 
@@ -747,7 +809,8 @@ CREATE FUNCTION belay.project_alter(
 RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
 COMMENT ON FUNCTION belay.project_alter IS
 'Changes a project; NULL leaves a value as it is, search_path => '''' takes it away. For the project''s owner, who gives it only to
-a role that it is a member of (42501).';
+a role that it is a member of (42501). Each change is kept in belay.run (verb alter, arguments {"setting": [before, after]}) with role and time.
+Another ordering is refused while a run is going on (55P03); strict, too, while something is pending that sorts before what is applied and was not accepted (MG001).';
 
 CREATE FUNCTION belay.migrate_register(
     name text, up text, down text DEFAULT NULL, replace boolean DEFAULT false, project text DEFAULT 'default')
@@ -790,11 +853,18 @@ COMMENT ON FUNCTION belay.migrate_mark IS
 'Tells the ledger what an operator did by hand; nothing of the migration runs. state: applied or pending; with statement, an unfinished non-transactional migration goes on there. Kept in the history with role and reason.
 Errors: MG001 breaks the ordering, MG004 the project does not allow reverting, MG011 unknown, 55P03 a run is going on.';
 
+CREATE FUNCTION belay.migrate_accept_late(name text, after text, reason text, project text DEFAULT 'default')
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_accept_late_wrapper';
+COMMENT ON FUNCTION belay.migrate_accept_late IS
+'A reviewed exception: the late migration may be applied although it sorts before what is applied. after: the applied migration that sorts last. Nothing runs; the next run applies it. For the project''s owner (42501); kept in the history with role and reason.
+It holds for the text as it is registered now, and for what is applied now: when the text is replaced, or something else that sorts after it is applied, it has to be given again. The catalog asks for it, too.
+Errors: MG011 unknown, 22023 NULL, no reason, not late, or after is not the last one applied; 55P03 a run is going on, MG012 within a migration, 40001.';
+
 CREATE FUNCTION belay.history_prune(before timestamptz, project text DEFAULT 'default')
 RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'history_prune_wrapper';
 COMMENT ON FUNCTION belay.history_prune IS
 'Removes the steps that ended before that time, with their error messages, and then the runs and SQL texts that nothing refers to any more. Returns the number of steps.
-The steps of what is in force or unfinished stay, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
+The steps of what is in force or unfinished stay, acceptances of what is registered too, and so do the project''s migrations and how they stand. For the project''s owner (42501), while no run is going on (55P03). Errors: MG011 unknown project, MG012 within a migration, 22023 NULL, 40001.';
 
 CREATE PROCEDURE belay.migrate_baseline(target text, reason text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_baseline_wrapper';
@@ -917,6 +987,10 @@ CREATE FUNCTION belay.is_pending(migration_id bigint) RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'is_pending_wrapper';
 COMMENT ON FUNCTION belay.is_pending IS 'Whether a migration is pending now, whatever the snapshot of the query.';
 
+CREATE FUNCTION belay.next_names(project_id integer, late text[]) RETURNS text[]
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'next_names_wrapper';
+COMMENT ON FUNCTION belay.next_names IS 'For each of these names, in their order, the next one that sorts after all that is registered; NULL where there is none.';
+
 CREATE FUNCTION belay.migrate_status(project text DEFAULT 'default')
 RETURNS TABLE (name text, state text, "position" bigint, release text, phase text, applied_at timestamptz,
                applied_by name, duration interval, detail text, next_command text)
@@ -929,12 +1003,20 @@ DECLARE
     runner record;
     newest record;
     newest_file bytea;
+    late text[];
+    later_names text[];
 BEGIN
     SELECT f.* INTO runner FROM belay.find_runner(p.id) f WHERE f.exclusive LIMIT 1;
     SELECT m.name, a.sort_key INTO newest FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
      WHERE a.project_id = p.id ORDER BY a.sort_key DESC LIMIT 1;
     SELECT m.sort_key INTO newest_file FROM belay.migration m
      WHERE m.project_id = p.id AND m.loaded AND NOT m.missing ORDER BY m.sort_key DESC LIMIT 1;
+    IF p.ordering <> 'permissive' THEN
+        SELECT array_agg(m.name ORDER BY m.sort_key) INTO late
+          FROM belay.find_late(p.id) l JOIN belay.migration m ON m.id = l.migration_id
+         WHERE p.ordering = 'strict' OR NOT m.up_transaction;
+        later_names := belay.next_names(p.id, late);
+    END IF;
     RETURN QUERY
     WITH row AS (
         SELECT m.*, a.step_id, a.position AS clock, a.applied_at AS at, a.applied_by AS by, a.checksum AS ran,
@@ -951,10 +1033,16 @@ BEGIN
                     WHEN a.checksum <> m.checksum THEN 'changed'
                     WHEN a.position IS NOT NULL AND m.missing AND m.sort_key < newest_file THEN 'missing'
                     WHEN a.position IS NOT NULL THEN 'applied'
-                    WHEN p.ordering = 'strict' AND m.sort_key < newest.sort_key THEN 'late'
+                    WHEN m.name = ANY (late) THEN 'late'
                     WHEN w.name IS NOT NULL THEN 'blocked'
                     ELSE 'pending' END AS standing,
-               w.name AS wanted, w.registered
+               w.name AS wanted, w.registered,
+               CASE WHEN a.position IS NULL AND m.sort_key < newest.sort_key THEN
+                    (SELECT CASE v.standing
+                            WHEN 'holds' THEN format('may run after "%s": accepted by %s: %s', v.after, v.accepted_by, v.reason)
+                            WHEN 'replaced' THEN 'it was accepted with another text'
+                            ELSE format('it was accepted after "%s", and more has been applied since then', v.after) END
+                       FROM belay.find_acceptance(m.id) v) END AS review
           FROM belay.migration m
           LEFT JOIN belay.applied a ON a.migration_id = m.id
           LEFT JOIN belay.unfinished u ON u.migration_id = m.id
@@ -985,19 +1073,22 @@ BEGIN
                WHEN 'unknown (primary)' THEN format('going %s, at statement %s of %s, when this standby last heard', r.direction, r.statement, r.statements)
                WHEN 'changed' THEN format('applied with checksum %s', r.ran)
                WHEN 'missing' THEN 'applied, and not in the set that was loaded last'
-               WHEN 'late' THEN format('sorts before "%s", which is applied', newest.name)
+               WHEN 'late' THEN concat_ws('; ', format('sorts before "%s", which is applied%s', newest.name,
+                         CASE p.ordering WHEN 'disjoint' THEN ', and runs without a transaction' END), r.review)
                WHEN 'blocked' THEN format('requires "%s", which is %s', r.wanted,
                     CASE WHEN r.registered THEN 'pending and sorts after it' ELSE 'not registered' END)
                WHEN 'applied' THEN CASE WHEN r.missing THEN 'ahead of the set that was loaded last' END
-               ELSE (SELECT format('the last attempt failed: %s', e.message)
+               ELSE coalesce(
+                    (SELECT format('the last attempt failed: %s', e.message)
                        FROM (SELECT x.id, x.outcome FROM belay.step x WHERE x.migration_id = r.id ORDER BY x.id DESC LIMIT 1) l
-                       JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed')
+                       JOIN belay.step_error e ON e.step_id = l.id WHERE l.outcome = 'failed'), r.review)
            END,
            CASE r.standing
                WHEN 'dirty' THEN CASE WHEN r.unknowable THEN r.again
                                       ELSE format('CALL belay.migrate_%s(%s)', r.direction, tail) END
                WHEN 'running' THEN NULL
-               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.name, more)
+               WHEN 'late' THEN format('SELECT belay.migrate_rename(%L, %s%s)', r.name,
+                    coalesce(quote_literal(later_names[array_position(late, r.name)]), '<new name>'), more)
                WHEN 'blocked' THEN CASE WHEN r.registered THEN format('SELECT belay.migrate_rename(%L, <new name>%s)', r.wanted, more)
                                         ELSE format('SELECT belay.migrate_register(%L, <up>%s)', r.wanted, more) END
                WHEN 'pending' THEN format('CALL belay.migrate_up(%s)', tail)
@@ -1105,11 +1196,14 @@ BEGIN
     SELECT h.* FROM (
         SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
                s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
-               CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb) ELSE e.detail END,
+               CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
+                    WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
+                    ELSE e.detail END,
                r.reason, s.checksum
           FROM belay.step s
           JOIN belay.run r ON r.id = s.run_id
           LEFT JOIN belay.step_error e ON e.step_id = s.id
+          LEFT JOIN belay.migration o ON o.id = s.accepted_after
          WHERE s.project_id = p.id
            AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
            AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
@@ -1117,7 +1211,7 @@ BEGIN
      ORDER BY h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished. detail: of the error; or that nothing ran, and by which verb.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted. detail: of the error; or that nothing ran, and by which verb.';
 
 CREATE FUNCTION belay.last_run() RETURNS belay.run
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1142,7 +1236,7 @@ DECLARE
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';
     -- Makes the rules, and says what the ledger shall believe.
-    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, history_prune}';
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, migrate_accept_late, history_prune}';
     wanted text[];
     routine regprocedure;
     owner oid;
@@ -1189,7 +1283,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

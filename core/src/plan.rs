@@ -6,7 +6,9 @@
 
 mod facts;
 mod message;
+mod next_name;
 mod obstacle;
+mod place;
 mod request;
 mod revert;
 mod rules;
@@ -15,7 +17,8 @@ mod upward;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{AppliedPair, Entry, Facts, Standing, Unfinished};
+pub use facts::{Acceptance, AppliedPair, Entry, Facts, Standing, Unfinished};
+pub use next_name::NextNames;
 pub use obstacle::Obstacle;
 pub use request::{AppliedWanted, Direction, NONE_TARGET, PlanError, Request, Target};
 
@@ -39,6 +42,10 @@ pub struct PlannedStep {
     pub resume_at: Option<u32>,
     /// Why the step may not run.
     pub obstacle: Option<Obstacle>,
+    /// Going up out of order, where the policy or a review allows that: the applied migration that sorts last.
+    pub late_after: Option<String>,
+    /// A name under which the late migration that the obstacle is about would come last.
+    pub rename_to: Option<String>,
 }
 
 impl PlannedStep {
@@ -48,6 +55,8 @@ impl PlannedStep {
             direction,
             resume_at: None,
             obstacle: None,
+            late_after: None,
+            rename_to: None,
         }
     }
 }
@@ -72,6 +81,12 @@ impl Plan {
 /// [`PlanError`] where the request itself makes no sense: an unknown or empty target, no steps, a phase
 /// or release asked of migrations that have none. Policy is never an error here.
 pub fn plan(request: &Request, facts: &Facts) -> Result<Plan, PlanError> {
+    let mut plan = plan_steps(request, facts)?;
+    next_name::suggest(&mut plan, facts);
+    Ok(plan)
+}
+
+fn plan_steps(request: &Request, facts: &Facts) -> Result<Plan, PlanError> {
     match request {
         Request::Up {
             target,

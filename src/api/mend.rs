@@ -1,9 +1,10 @@
 //! What an operator does about a history that is not as it should be: `migrate_mark`,
-//! `migrate_baseline`, `migrate_repair`.
+//! `migrate_baseline`, `migrate_repair`; and what it takes upon itself: `migrate_accept_late`.
 
 use pgrx::{pg_extern, pg_sys};
 
 use super::{count, required, word};
+use crate::engine::accept::{AcceptLate, accept_late};
 use crate::engine::baseline::baseline;
 use crate::engine::by_hand::ByHand;
 use crate::engine::mark::{Mark, mark};
@@ -54,6 +55,31 @@ fn migrate_baseline(target: Option<&str>, reason: Option<&str>, project: Option<
             reason,
         };
         baseline(&by_hand, target)
+    });
+}
+
+#[pg_extern(sql = false)]
+fn migrate_accept_late(
+    name: Option<&str>,
+    after: Option<&str>,
+    reason: Option<&str>,
+    project: Option<&str>,
+) {
+    entry(|| {
+        let ledger = Ledger::open_to_write()?;
+        let (name, after) = (required(name, "name")?, required(after, "after")?);
+        let reason = required(reason, "reason")?;
+        let project = ledger.project(required(project, "project")?)?;
+        accept_late(&AcceptLate {
+            by_hand: ByHand {
+                ledger: &ledger,
+                project: &project,
+                reason: Some(reason),
+            },
+            name,
+            after,
+            reason,
+        })
     });
 }
 

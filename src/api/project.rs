@@ -3,6 +3,7 @@
 use pgrx::{AnyElement, pg_extern};
 
 use super::{required, word};
+use crate::engine::alter::refuse_ordering;
 use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::ledger::project::Settings;
@@ -117,6 +118,12 @@ fn project_alter(
         let settings = settings(ordering, naming, allow_down, search_path, trusted, owner)?;
         if let Some(naming) = settings.naming {
             ledger.refuse_renaming(&project, naming)?;
+        }
+        if let Some(ordering) = settings
+            .ordering
+            .filter(|wanted| *wanted != project.ordering)
+        {
+            refuse_ordering(&ledger, &project, ordering)?;
         }
         ledger.alter_project(&project, &settings)?;
         spi::composite(ROW, &[spi::bind(project.name)])

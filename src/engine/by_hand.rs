@@ -91,9 +91,13 @@ pub fn planned(id: i64, name: String, key: Vec<u8>, direction: Direction) -> Pla
             reversible: true,
             phase: None,
             release: None,
+            up_transaction: true,
+            acceptance: None,
         },
         direction,
         resume_at: None,
         obstacle: None,
+        late_after: None,
+        rename_to: None,
     }
 }

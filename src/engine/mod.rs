@@ -1,11 +1,14 @@
 //! Runs a plan: transactions, statements, locks, resume. Knows nothing of SQL signatures.
 
+pub mod accept;
 mod active;
+pub mod alter;
 pub mod baseline;
 mod build;
 pub mod by_hand;
 pub mod call;
 mod contention;
+mod late;
 mod leftovers;
 pub mod mark;
 mod per_migration;

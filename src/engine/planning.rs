@@ -103,6 +103,7 @@ fn plan_failure(error: PlanError) -> Failure {
 pub fn code_of(obstacle: &Obstacle) -> Code {
     match obstacle {
         Obstacle::Late { .. }
+        | Obstacle::LateForGood { .. }
         | Obstacle::EarlierPending { .. }
         | Obstacle::OutOfOrder { .. }
         | Obstacle::LeavesGap { .. } => Code::Late,

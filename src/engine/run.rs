@@ -9,7 +9,7 @@ use super::call::{Call, Transaction};
 use super::contention::Taken;
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
-use super::{contention, per_migration, per_run, place, privileged, trust};
+use super::{contention, late, per_migration, per_run, place, privileged, trust};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -238,6 +238,7 @@ pub fn told(step: &PlannedStep, began: Instant) {
         step.entry.name,
         place::duration(began.elapsed())
     ));
+    late::tell(step);
 }
 
 /// Ends the run's row and commits it.

@@ -63,7 +63,7 @@ impl Ledger {
             .collect();
         let reverts = !applied.is_empty();
         let ids: Vec<i64> = applied.iter().map(|entry| entry.id).collect();
-        let facts = Facts {
+        let mut facts = Facts {
             ordering,
             allow_down: project.allow_down,
             newest_applied: self.newest_applied(project)?,
@@ -81,10 +81,35 @@ impl Ledger {
                 false => Vec::new(),
             },
             unfinished: self.unfinished_fact(project)?,
+            naming: project.naming,
+            last_registered: None,
             pending,
             applied,
         };
+        self.add_reviews(project, &mut facts)?;
         Ok(Gathered { facts, traits })
+    }
+
+    /// What is late, or was when it was applied, with what became of its review; and the name after
+    /// which a late one would have to come.
+    fn add_reviews(&self, project: &Project, facts: &mut Facts) -> Result<()> {
+        if facts.ordering == Ordering::Permissive {
+            return Ok(());
+        }
+        let newest = facts.newest_applied.as_ref().map(|(_, key)| key.as_slice());
+        let late = facts
+            .pending
+            .partition_point(|entry| Some(entry.key.as_slice()) < newest);
+        let pending = facts.pending.iter_mut().take(late);
+        let mut judged: Vec<&mut Entry> = pending.chain(&mut facts.applied).collect();
+        let mut reviews = self.acceptances(judged.iter().map(|entry| entry.id).collect())?;
+        for entry in &mut judged {
+            entry.acceptance = reviews.remove(&entry.id).map(Box::new);
+        }
+        if !judged.is_empty() || facts.unfinished.is_some() {
+            facts.last_registered = self.last_registered(project)?;
+        }
+        Ok(())
     }
 
     /// Whether anything is registered and not applied.
@@ -164,14 +189,6 @@ impl Ledger {
                 self.select(NEWEST, &[project, bind(i64::MAX)], |row| entry_from(&row))
             }
         }
-    }
-
-    fn newest_applied(&self, project: &Project) -> Result<Option<(String, Vec<u8>)>> {
-        const SQL: &str = "SELECT m.name, a.sort_key FROM belay.applied a JOIN belay.migration m ON m.id = a.migration_id
-              WHERE a.project_id = $1 ORDER BY a.sort_key DESC LIMIT 1";
-        self.select_one(SQL, &[bind(project.id)], |row| {
-            Ok((row.require(1)?, row.require(2)?))
-        })
     }
 
     fn newest_unlisted(

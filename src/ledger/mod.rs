@@ -5,10 +5,13 @@
 //! instead: rows are looked up by index and brought in without a query, constraints and the
 //! triggers of rows included. What is allowed is decided above, and again by the catalog's triggers.
 
+mod acceptance;
+pub mod alteration;
 pub mod facts;
 pub mod index;
 pub mod leftover;
 mod lock_holders;
+pub mod next_name;
 pub mod privileged;
 pub mod project;
 mod prune;

@@ -6,6 +6,7 @@ use belay_core::order::Ordering;
 use super::Ledger;
 use crate::error::{Code, Failure, Result};
 use crate::pg::identity;
+use crate::pg::row::Row as Stored;
 use crate::pg::spi::{Row, bind};
 use pgrx::pg_sys::Oid;
 
@@ -51,6 +52,23 @@ impl Project {
             search_path: row.get(7)?,
             owner: row.require(8)?,
             trusted: row.require::<Vec<String>>(9)?,
+        })
+    }
+
+    /// The row that a trigger was given.
+    pub fn from_stored(row: &Stored) -> Result<Project> {
+        let naming: Option<String> = row.get(c"naming")?;
+        let ordering: String = row.require(c"ordering")?;
+        Ok(Project {
+            id: row.require(c"id")?,
+            name: row.require(c"name")?,
+            ordering: ordering.parse().unwrap_or(Ordering::Strict),
+            naming: naming.and_then(|naming| naming.parse().ok()),
+            naming_declared: row.require(c"naming_declared")?,
+            allow_down: row.require(c"allow_down")?,
+            search_path: row.get(c"search_path")?,
+            owner: row.get_name(c"owner")?.unwrap_or_default(),
+            trusted: row.get_names(c"trusted")?,
         })
     }
 

@@ -17,12 +17,13 @@ use crate::pg::table::Table;
 impl Ledger {
     /// Removes the steps that ended before `before`, with their errors, then the runs and
     /// definitions that nothing refers to any more; the number of steps. What is in force or
-    /// unfinished keeps its steps. The caller holds the project's lock.
+    /// unfinished keeps its steps, and what is registered its acceptances. The caller holds the project's lock.
     pub fn prune_history(&self, project: &Project, before: TimestampWithTimeZone) -> Result<usize> {
         const STEPS: &str = "SELECT s.id, s.definition_id FROM belay.step s
               WHERE s.project_id = $1 AND s.finished_at < $2
                 AND NOT EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = s.migration_id AND a.step_id = s.id)
-                AND NOT EXISTS (SELECT FROM belay.unfinished u WHERE u.migration_id = s.migration_id)";
+                AND NOT EXISTS (SELECT FROM belay.unfinished u WHERE u.migration_id = s.migration_id)
+                AND NOT (s.outcome = 'accepted' AND EXISTS (SELECT FROM belay.migration m WHERE m.id = s.migration_id))";
         const RUNS: &str = "SELECT r.id FROM belay.run r
               WHERE r.project_id = $1 AND r.finished_at < $2
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.run_id = r.id)";

@@ -130,6 +130,8 @@ pub(super) fn entry_from(row: &Row<'_, '_>) -> Result<(Entry, Traits)> {
         reversible: row.require(7)?,
         release: release.and_then(|release| release.parse().ok()),
         phase: phase.and_then(|phase| phase.parse().ok()),
+        up_transaction: row.require(11)?,
+        acceptance: None,
     };
     let traits = Traits {
         registrant: row.require::<String>(10)?.into(),

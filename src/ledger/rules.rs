@@ -1,15 +1,21 @@
 //! The rule of belay.applied, as its trigger applies it to each row, whoever writes it.
 
-use std::cell::{Cell, RefCell};
+mod disjoint;
+mod made;
+mod review;
+mod strict;
 
+use belay_core::order::Ordering;
 use pgrx::pg_sys::Oid;
 
+use super::next_name::next_names;
 use super::seal;
 use crate::error::{Code, Failure, Result};
 use crate::pg::row::{Field, Row};
 use crate::pg::table::{Compare, Key, Order, Seen, Table};
-use crate::pg::transaction;
 use crate::pg::trigger::{self, Event};
+
+pub use made::Made;
 
 /// A row of belay.applied.
 struct Applied {
@@ -22,8 +28,15 @@ struct Applied {
     checksum: String,
 }
 
+/// A migration that was applied before and sorts after the one that is judged.
+struct Passed {
+    migration: i64,
+    sort_key: Vec<u8>,
+    step: i64,
+}
+
 /// Takes the migration out of belay.pending; refuses a row that no step made (MG015) and one
-/// that breaks the policy of the step's run (MG001).
+/// that breaks the policy (MG001).
 pub fn judge_applied(event: &Event) -> Result<()> {
     if !seal::is_sealed(event.schema)? {
         return Ok(());
@@ -50,9 +63,10 @@ pub fn judge_applied(event: &Event) -> Result<()> {
             _ => return Err(applied.not_made()),
         },
     };
-    match applied.is_strict(run)? {
-        true => applied.refuse_disorder(),
-        false => Ok(()),
+    match applied.policy(run)? {
+        Ordering::Strict => applied.refuse_disorder(),
+        Ordering::Disjoint => applied.refuse_meeting(),
+        Ordering::Permissive => Ok(()),
     }
 }
 
@@ -60,11 +74,12 @@ impl Applied {
     /// The run whose step applied it, where there is one.
     fn run_of_its_step(&self) -> Result<Option<i64>> {
         let made = |step: &Row| -> Result<Option<i64>> {
+            let outcome = step.get::<String>(c"outcome")?;
             let made = step.require::<i64>(c"migration_id")? == self.migration
                 && step.require::<i32>(c"project_id")? == self.project
                 && step.require::<String>(c"checksum")? == self.checksum
                 && step.require::<String>(c"direction")? == "up"
-                && step.get::<String>(c"outcome")?.as_deref() != Some("failed");
+                && !matches!(outcome.as_deref(), Some("failed" | "accepted"));
             Ok(if made { step.get(c"run_id")? } else { None })
         };
         let found = Table::open(self.schema, c"step")?.get(c"step_pkey", c"id", self.step, made)?;
@@ -82,58 +97,59 @@ impl Applied {
         Ok(found.transpose()?.unwrap_or(false))
     }
 
-    /// Whether the run promised strict order.
-    fn is_strict(&self, run: i64) -> Result<bool> {
-        let ordering = |run: &Row| run.require::<String>(c"ordering");
-        let found = Table::open(self.schema, c"run")?.get(c"run_pkey", c"id", run, ordering)?;
-        Ok(found
-            .transpose()?
-            .is_none_or(|ordering| ordering == "strict"))
+    /// What is promised: by the run; by the project, where the run is looser and says no reason.
+    fn policy(&self, run: i64) -> Result<Ordering> {
+        let said = |row: &Row| -> Result<(Ordering, bool)> {
+            let reason = row.get::<String>(c"reason")?;
+            let given = reason.is_some_and(|reason| !reason.trim().is_empty());
+            Ok((ordering_of(row)?, given))
+        };
+        let found = Table::open(self.schema, c"run")?.get(c"run_pkey", c"id", run, said)?;
+        let (of_run, reasoned) = found.transpose()?.unwrap_or((Ordering::Strict, false));
+        if of_run == Ordering::Strict || reasoned {
+            return Ok(of_run);
+        }
+        let keys = [Key(c"id", Compare::Equal, Field::Int(self.project))];
+        let found = Table::open(self.schema, c"project")?.find(
+            c"project_pkey",
+            &keys,
+            Order::Ascending,
+            Seen::Now,
+            |row| Some(ordering_of(row)),
+        )?;
+        Ok(match found.transpose()? {
+            Some(of_project) if of_run.loosens(of_project) => of_project,
+            _ => of_run,
+        })
     }
 
-    /// Positions rise, so the row is late exactly if its neighbour in the order was applied
-    /// before it, and it leaves a hole exactly if something that sorts before it was pending then.
-    fn refuse_disorder(&self) -> Result<()> {
-        let neighbour = |other: &Row| Some(position_of(other, c"position"));
-        let later = Table::open(self.schema, c"applied")?.find(
+    /// The first that this one was applied after although it sorts before it, for which `pick` has
+    /// an answer. Positions rise, so that for a new row these are all that sort after it.
+    fn find_passed<T>(
+        &self,
+        mut pick: impl FnMut(Passed) -> Option<Result<T>>,
+    ) -> Result<Option<T>> {
+        let passed = |other: &Row| -> Result<Option<Passed>> {
+            if other.require::<i64>(c"position")? > self.position {
+                return Ok(None);
+            }
+            Ok(Some(Passed {
+                migration: other.require(c"migration_id")?,
+                sort_key: other.require(c"sort_key")?,
+                step: other.require(c"step_id")?,
+            }))
+        };
+        let found = Table::open(self.schema, c"applied")?.find(
             c"applied_sort_key_key",
             &self.beside(Compare::Greater),
             Order::Ascending,
             Seen::Now,
-            neighbour,
+            |other| match passed(other) {
+                Ok(other) => other.and_then(&mut pick),
+                Err(failure) => Some(Err(failure)),
+            },
         )?;
-        if let Some((other, position)) = later.transpose()?
-            && position < self.position
-        {
-            return Err(self.disorder("sorts before", other, "applied already")?);
-        }
-        let earlier = |other: &Row| match position_of(other, c"since") {
-            Ok((_, since)) if since >= self.position => None,
-            found => Some(found),
-        };
-        let whole = Whole::before(self);
-        let mut keys = Vec::from(self.beside(Compare::Less));
-        if let Some(whole) = &whole {
-            keys.push(Key(
-                c"sort_key",
-                Compare::Greater,
-                Field::Bytes(&whole.sort_key),
-            ));
-        }
-        let hole = Table::open(self.schema, c"pending")?.find(
-            c"pending_sort_key_key",
-            &keys,
-            Order::Ascending,
-            Seen::Now,
-            earlier,
-        )?;
-        match hole.transpose()? {
-            Some((other, _)) => Err(self.disorder("sorts after", other, "pending")?),
-            None => {
-                Whole::remember(self);
-                Ok(())
-            }
-        }
+        found.transpose()
     }
 
     fn beside(&self, compare: Compare) -> [Key<'_>; 2] {
@@ -154,107 +170,70 @@ impl Applied {
         )
     }
 
-    fn disorder(&self, how: &str, other: i64, state: &str) -> Result<Failure> {
+    /// The name of a migration.
+    fn name_of(&self, migration: i64) -> Result<String> {
+        let name = |row: &Row| row.require(c"name");
         let migrations = Table::open(self.schema, c"migration")?;
-        let name = |id: i64| -> Result<String> {
-            let found = migrations.get(c"migration_pkey", c"id", id, |row| row.require(c"name"))?;
-            Ok(found.transpose()?.unwrap_or_default())
+        let found = migrations.get(c"migration_pkey", c"id", migration, name)?;
+        Ok(found.transpose()?.unwrap_or_default())
+    }
+
+    /// The ways out for a late one: another name, or a review.
+    fn late_hint(&self, name: &str) -> Result<String> {
+        let mut new = next_names(self.schema, self.project, &[name.to_owned()])?;
+        let new = new.pop().flatten();
+        let project = self.project_argument()?;
+        let newest = self.newest_other()?.unwrap_or_default();
+        Ok(format!(
+            "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({own}, {}{project}); \
+             or after review let it run late: SELECT belay.migrate_accept_late({own}, after => {}, reason => '...'{project})",
+            new.map_or("<new name>".to_owned(), |name| literal(&name)),
+            literal(&newest),
+            own = literal(name),
+        ))
+    }
+
+    /// The name of what is applied beside this one and sorts last.
+    fn newest_other(&self) -> Result<Option<String>> {
+        let keys = [Key(c"project_id", Compare::Equal, Field::Int(self.project))];
+        let other = |row: &Row| match row.require::<i64>(c"migration_id") {
+            Ok(other) if other == self.migration => None,
+            found => Some(found),
         };
-        let (name, other) = (name(self.migration)?, name(other)?);
-        Ok(Failure::new(
-            Code::Late,
-            format!("migration \"{name}\" {how} \"{other}\", which is {state}"),
-            "CALL belay.migrate_up() applies in order; belay.migrate_rename() gives a late migration a later name",
-        )
-        .detail("The ordering is strict: what is applied is a prefix of the registry's order."))
-    }
-}
-
-/// The step that the engine has just written for the row it is about to add: what that row says of
-/// itself need not be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
-    /// The step.
-    pub step: i64,
-    /// Its migration, whose place is in the row.
-    pub migration: i64,
-    /// Its run.
-    pub run: i64,
-}
-
-thread_local! {
-    static MADE: Cell<Option<Made>> = const { Cell::new(None) };
-}
-
-/// Also when an error takes us out.
-struct Forget;
-
-impl Drop for Forget {
-    fn drop(&mut self) {
-        MADE.set(None);
-    }
-}
-
-impl Made {
-    /// Adds the row by `insert`.
-    pub fn by_step<T>(self, insert: impl FnOnce() -> T) -> T {
-        MADE.set(Some(self));
-        let _forget = Forget;
-        insert()
+        let found = Table::open(self.schema, c"applied")?.find(
+            c"applied_sort_key_key",
+            &keys,
+            Order::Descending,
+            Seen::Now,
+            other,
+        )?;
+        found.transpose()?.map(|id| self.name_of(id)).transpose()
     }
 
-    /// The run, when the row is the one of the step just written.
-    fn just_now(applied: &Applied) -> Option<i64> {
-        let made = MADE.take()?;
-        (made.step == applied.step && made.migration == applied.migration).then_some(made.run)
-    }
-}
-
-/// The last place up to which this transaction has found nothing pending. A run in one transaction
-/// would otherwise pass, for each migration, over the entries of all that it has applied before.
-#[derive(Debug, Clone)]
-struct Whole {
-    transaction: (u64, u32),
-    schema: Oid,
-    project: i32,
-    sort_key: Vec<u8>,
-    position: i64,
-}
-
-thread_local! {
-    static WHOLE: RefCell<Option<Whole>> = const { RefCell::new(None) };
-}
-
-impl Whole {
-    /// What was found for the position just before; no clock was drawn in between, so nothing has
-    /// become pending since then.
-    fn before(applied: &Applied) -> Option<Whole> {
-        WHOLE.with_borrow(|whole| {
-            whole
-                .as_ref()
-                .filter(|whole| {
-                    whole.transaction == transaction::current()
-                        && whole.schema == applied.schema
-                        && whole.project == applied.project
-                        && whole.sort_key < applied.sort_key
-                        && whole.position + 1 == applied.position
-                })
-                .cloned()
+    /// The last argument of a call in a project that is not the default.
+    fn project_argument(&self) -> Result<String> {
+        let keys = [Key(c"id", Compare::Equal, Field::Int(self.project))];
+        let found = Table::open(self.schema, c"project")?.find(
+            c"project_pkey",
+            &keys,
+            Order::Ascending,
+            Seen::Now,
+            |row| Some(row.require::<String>(c"name")),
+        )?;
+        let name = found.transpose()?.unwrap_or_default();
+        Ok(match name.as_str() {
+            super::project::DEFAULT => String::new(),
+            name => format!(", project => {}", literal(name)),
         })
     }
-
-    fn remember(applied: &Applied) {
-        WHOLE.set(Some(Whole {
-            transaction: transaction::current(),
-            schema: applied.schema,
-            project: applied.project,
-            sort_key: applied.sort_key.clone(),
-            position: applied.position,
-        }));
-    }
 }
 
-/// A migration's id, and where a column of the ledger clock says it stands.
-fn position_of(row: &Row, column: &std::ffi::CStr) -> Result<(i64, i64)> {
-    Ok((row.require(c"migration_id")?, row.require(column)?))
+fn literal(text: &str) -> String {
+    pgrx::spi::quote_literal(text)
+}
+
+/// The policy that a row of belay.run or belay.project holds.
+fn ordering_of(row: &Row) -> Result<Ordering> {
+    let word = row.require::<String>(c"ordering")?;
+    Ok(word.parse().unwrap_or(Ordering::Strict))
 }

@@ -105,12 +105,18 @@ pub fn confined<T>(body: impl FnOnce() -> T) -> T {
 }
 
 thread_local! {
-    static SWITCHED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// Who acts while the ledger's owner is in force.
+    static ACTING: std::cell::Cell<Option<pg_sys::Oid>> = const { std::cell::Cell::new(None) };
 }
 
 /// Whether the ledger's owner is in force just now; no commit may happen then.
 pub fn is_switched() -> bool {
-    SWITCHED.get()
+    ACTING.get().is_some()
+}
+
+/// current_user, or whoever it was before the ledger's owner was put in force.
+pub fn acting_role() -> pg_sys::Oid {
+    ACTING.get().unwrap_or_else(current_role)
 }
 
 /// Runs one bound statement of the ledger's as its owner, with a fixed search_path.
@@ -128,8 +134,9 @@ pub fn as_owner<T>(owner: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Resu
             before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
         );
     }
-    let nested = SWITCHED.replace(true);
-    let reset = Reset(nested);
+    let outer = ACTING.get();
+    ACTING.set(outer.or(Some(before.user)));
+    let reset = Reset(outer);
     super::settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
     // Kept plans outlive the table sizes they were made for; each has an index to follow.
     super::settings::set_for_level(c"enable_seqscan", c"off");
@@ -146,11 +153,11 @@ pub fn as_owner<T>(owner: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Resu
     result
 }
 
-/// Clears the flag also when an error takes us out.
-struct Reset(bool);
+/// Also when an error takes us out.
+struct Reset(Option<pg_sys::Oid>);
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        SWITCHED.set(self.0);
+        ACTING.set(self.0);
     }
 }

@@ -123,4 +123,36 @@ impl Row {
     pub fn require<T: FromDatum + Default>(&self, name: &CStr) -> Result<T> {
         Ok(self.get(name)?.unwrap_or_default())
     }
+
+    /// Whether a column is NULL.
+    pub fn is_null(&self, name: &CStr) -> Result<bool> {
+        // SAFETY: the descriptor outlives the row.
+        let at = unsafe { column(self.descriptor, name)? } - 1;
+        Ok(self.nulls[at])
+    }
+
+    /// The first of a column's texts (text[]) for which `pick` has an answer; NULL has none.
+    pub fn find_text<T>(
+        &self,
+        name: &CStr,
+        pick: impl FnMut(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let texts = self.get::<pgrx::Array<'_, &str>>(name)?;
+        Ok(texts.and_then(|texts| texts.iter().flatten().find_map(pick)))
+    }
+
+    /// The value of a column of type name.
+    pub fn get_name(&self, name: &CStr) -> Result<Option<String>> {
+        let value = self.get::<&CStr>(name)?;
+        Ok(value.map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// The values of a column of type name[].
+    pub fn get_names(&self, name: &CStr) -> Result<Vec<String>> {
+        let values = self.get::<pgrx::Array<'_, &CStr>>(name)?;
+        let text = |value: &CStr| value.to_string_lossy().into_owned();
+        Ok(values.map_or_else(Vec::new, |values| {
+            values.iter().flatten().map(text).collect()
+        }))
+    }
 }

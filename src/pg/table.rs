@@ -2,6 +2,7 @@
 //! every single migration. A row goes in as a subscription's apply worker brings it in, so
 //! constraints, indexes and triggers see it; nothing is parsed, planned or checked for rights.
 
+mod find_by_keys;
 mod insert;
 
 use std::ffi::CStr;

@@ -6,7 +6,7 @@ use semver::Version;
 
 use super::request::Direction;
 use crate::directive::Pair;
-use crate::naming::Phase;
+use crate::naming::{Naming, Phase};
 use crate::order::Ordering;
 
 /// A registered migration, as far as the planner needs it.
@@ -28,6 +28,38 @@ pub struct Entry {
     pub phase: Option<Phase>,
     /// The release, in projects whose names have one.
     pub release: Option<Version>,
+    /// Whether up runs in a transaction, so that it can be taken back.
+    pub up_transaction: bool,
+    /// The review of it as a late arrival. Only read where it sorts before what is applied or, going down,
+    /// before what was applied before it.
+    pub acceptance: Option<Box<Acceptance>>,
+}
+
+impl Entry {
+    /// Whether it was accepted as a late arrival, and still is.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.acceptance.as_deref(), Some(Acceptance::Holds { .. }))
+    }
+}
+
+/// What became of the review that let a late migration run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It stands: for this text, and for all that is applied and sorts after it.
+    Holds {
+        /// The role that accepted it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// The text that was reviewed has been replaced.
+    Replaced,
+    /// Something that sorts after it was applied when the review had ended.
+    Overtaken {
+        /// The migration after which it was to run.
+        after: String,
+    },
 }
 
 /// Where a registered migration stands.
@@ -76,8 +108,8 @@ pub struct Facts {
     pub applied: Vec<Entry>,
     /// Name and key of the applied migration that sorts last (not the one that was applied last).
     pub newest_applied: Option<(String, Vec<u8>)>,
-    /// The same among the applied migrations that are not listed in `applied`. Only read under the strict
-    /// policy when something is reverted; `None` = there are none.
+    /// The same among the applied migrations that are not listed in `applied`. Only read when something is
+    /// reverted; `None` = there are none.
     pub newest_unlisted: Option<(String, Vec<u8>)>,
     /// Each registered name that the request or a `requires` of a listed entry mentions; a name that is
     /// absent is not registered.
@@ -89,6 +121,10 @@ pub struct Facts {
     pub applied_indivisible: Vec<AppliedPair>,
     /// The migration that began and did not finish.
     pub unfinished: Option<Unfinished>,
+    /// The project's naming, where it has one yet: a late migration is told its next name by it.
+    pub naming: Option<Naming>,
+    /// The registered name that sorts last. Only read where something is late.
+    pub last_registered: Option<String>,
 }
 
 impl Facts {
@@ -106,6 +142,8 @@ impl Facts {
             applied_requirers: Vec::new(),
             applied_indivisible: Vec::new(),
             unfinished: None,
+            naming: None,
+            last_registered: None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Obstacles in words.
 
-use super::PlannedStep;
 use super::obstacle::Obstacle;
 use super::request::Direction;
+use super::{Acceptance, PlannedStep};
 
 /// The project that calls need not name.
 const DEFAULT_PROJECT: &str = "default";
@@ -14,7 +14,16 @@ impl Obstacle {
         let own = &step.entry.name;
         match self {
             Obstacle::Late { newest } => {
-                format!("migration \"{own}\" sorts before \"{newest}\", which is applied already")
+                format!(
+                    "migration \"{own}\" sorts before \"{newest}\", which is applied already{}",
+                    lapse(step)
+                )
+            }
+            Obstacle::LateForGood { newest } => {
+                format!(
+                    "migration \"{own}\" sorts before \"{newest}\", which is applied already, and runs without a transaction, so that it could not be taken back{}",
+                    lapse(step)
+                )
             }
             Obstacle::EarlierPending { name } => {
                 format!("migration \"{own}\" cannot be applied before \"{name}\", which is pending")
@@ -65,10 +74,10 @@ impl Obstacle {
         let own = literal(&step.entry.name);
         let end = project_argument(project);
         match self {
-            Obstacle::Late { newest } => rename_hint(&own, newest, "migrate_up", &end),
-            Obstacle::OutOfOrder { late, newest } => {
-                rename_hint(&literal(late), newest, "migrate_down", &end)
+            Obstacle::Late { newest } | Obstacle::LateForGood { newest } => {
+                late_hint(step, &step.entry.name, newest, &end)
             }
+            Obstacle::OutOfOrder { late, newest } => late_hint(step, late, newest, &end),
             Obstacle::EarlierPending { name } => {
                 format!(
                     "apply it first: CALL belay.migrate_up(target => {}{end})",
@@ -105,9 +114,27 @@ impl Obstacle {
     }
 }
 
-fn rename_hint(late: &str, newest: &str, verb: &str, end: &str) -> String {
+/// What became of a review that no longer counts.
+fn lapse(step: &PlannedStep) -> String {
+    match step.entry.acceptance.as_deref() {
+        Some(Acceptance::Replaced) => "; it was accepted with another text".to_owned(),
+        Some(Acceptance::Overtaken { after }) => {
+            format!("; it was accepted after \"{after}\", and more has been applied since then")
+        }
+        Some(Acceptance::Holds { .. }) | None => String::new(),
+    }
+}
+
+/// The ways out for a late migration, the usual one first.
+fn late_hint(step: &PlannedStep, late: &str, newest: &str, end: &str) -> String {
+    let (own, after) = (literal(late), literal(newest));
+    let new = match &step.rename_to {
+        Some(name) => literal(name),
+        None => "<new name>".to_owned(),
+    };
     format!(
-        "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({late}, <new name>{end}); or loosen the policy for this call: CALL belay.{verb}(ordering => 'permissive', reason => '...'{end})"
+        "rename it so that it sorts after \"{newest}\": SELECT belay.migrate_rename({own}, {new}{end}); or after review let it run late: SELECT belay.migrate_accept_late({own}, after => {after}, reason => '...'{end}); or loosen the policy for this call: CALL belay.migrate_{}(ordering => 'permissive', reason => '...'{end})",
+        step.direction
     )
 }
 

@@ -10,6 +10,12 @@ pub enum Obstacle {
         /// The applied (or begun) migration that sorts last.
         newest: String,
     },
+    /// Disjoint: the step sorts before what is applied already and runs without a transaction, so that it
+    /// could not be taken back if it met something.
+    LateForGood {
+        /// The applied (or begun) migration that sorts last.
+        newest: String,
+    },
     /// Strict: a pending migration sorts before the step and is not part of the plan.
     EarlierPending {
         /// The first such migration.

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::facts::{Entry, Facts};
 use super::obstacle::Obstacle;
+use super::place::{Place, Places, place_of};
 use super::request::{Direction, PlanError};
 use super::rules::{out_of_order, unfinished, unmet_requirement};
 use super::{Plan, PlannedStep};
@@ -23,11 +24,14 @@ pub(super) fn plan_redo(steps: u32, facts: &Facts) -> Result<Plan, PlanError> {
     let chosen = newest(steps, facts)?;
     let mut planned = revert(&chosen, facts);
     let reverted: HashSet<&str> = chosen.iter().map(|entry| entry.name.as_str()).collect();
+    let places = Places::going_back_up(newest_staying(&reverted, facts), facts);
     let mut done = HashSet::new();
-    let original = facts.applied.iter().rev();
-    for entry in original.filter(|entry| reverted.contains(entry.name.as_str())) {
+    for entry in again(&chosen, facts) {
         let mut step = PlannedStep::new(entry, Direction::Up);
-        step.obstacle = unmet_requirement(entry, facts, &reverted, &done);
+        places.judge(&mut step);
+        step.obstacle = step
+            .obstacle
+            .or_else(|| unmet_requirement(entry, facts, &reverted, &done));
         done.insert(entry.name.as_str());
         planned.push(step);
     }
@@ -35,6 +39,20 @@ pub(super) fn plan_redo(steps: u32, facts: &Facts) -> Result<Plan, PlanError> {
         steps: planned,
         already_there: None,
     })
+}
+
+/// What was reverted, in the order in which it is applied again: as it was, and where the order counts, in
+/// the registry's, so that nothing is later than it must be.
+fn again<'a>(chosen: &[&'a Entry], facts: &'a Facts) -> Vec<&'a Entry> {
+    let reverted: HashSet<&str> = chosen.iter().map(|entry| entry.name.as_str()).collect();
+    let original = facts.applied.iter().rev();
+    let mut entries: Vec<&Entry> = original
+        .filter(|entry| reverted.contains(entry.name.as_str()))
+        .collect();
+    if facts.ordering != Ordering::Permissive {
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    entries
 }
 
 pub(super) fn plan_all_down(facts: &Facts) -> Plan {
@@ -113,7 +131,7 @@ struct RevertRules<'a> {
     /// For each half of an indivisible pair the other halves, with the steps that take both.
     pairs: HashMap<&'a str, Vec<(&'a str, u32)>>,
     /// For each step what sorts last of all that is still applied after it.
-    newest_after: Vec<Option<(&'a str, &'a [u8])>>,
+    newest_after: Vec<Option<Place<'a>>>,
 }
 
 impl<'a> RevertRules<'a> {
@@ -175,7 +193,7 @@ impl<'a> RevertRules<'a> {
     }
 
     fn gap(&self, index: usize, entry: &Entry) -> Option<Obstacle> {
-        if self.facts.ordering != Ordering::Strict {
+        if self.facts.ordering != Ordering::Strict || entry.is_accepted() {
             return None;
         }
         let (newest, key) = self.newest_after.get(index).copied().flatten()?;
@@ -185,21 +203,13 @@ impl<'a> RevertRules<'a> {
     }
 }
 
-/// Names and keys of applied migrations compare by key.
+/// For each step what sorts last of all that is still applied after it.
 fn newest_after<'a>(
     chosen: &[&'a Entry],
     names: &HashSet<&str>,
     facts: &'a Facts,
-) -> Vec<Option<(&'a str, &'a [u8])>> {
-    let listed = facts
-        .applied
-        .iter()
-        .map(|entry| (entry.name.as_str(), entry.key.as_slice()));
-    let told = facts.newest_unlisted.iter().chain(&facts.newest_applied);
-    let mut newest = listed
-        .chain(told.map(|(name, key)| (name.as_str(), key.as_slice())))
-        .filter(|(name, _)| !names.contains(name))
-        .max_by_key(|(_, key)| *key);
+) -> Vec<Option<Place<'a>>> {
+    let mut newest = newest_staying(names, facts);
     let mut after = Vec::with_capacity(chosen.len());
     for entry in chosen.iter().rev() {
         after.push(newest);
@@ -208,4 +218,17 @@ fn newest_after<'a>(
     }
     after.reverse();
     after
+}
+
+/// What sorts last of all that is applied and not among these names.
+fn newest_staying<'a>(names: &HashSet<&str>, facts: &'a Facts) -> Option<Place<'a>> {
+    let listed = facts
+        .applied
+        .iter()
+        .map(|entry| (entry.name.as_str(), entry.key.as_slice()));
+    let told = facts.newest_unlisted.iter().chain(&facts.newest_applied);
+    listed
+        .chain(told.map(place_of))
+        .filter(|(name, _)| !names.contains(name))
+        .max_by_key(|(_, key)| *key)
 }

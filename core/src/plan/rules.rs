@@ -45,15 +45,16 @@ impl From<&Unfinished> for Obstacle {
     }
 }
 
-/// Strict: a pending migration that sorts before an applied one.
+/// Strict: a pending migration that sorts before an applied one, and that no review accepted.
 pub(super) fn out_of_order(facts: &Facts) -> Option<Obstacle> {
     if facts.ordering != Ordering::Strict {
         return None;
     }
-    // Pending is in key order: if any entry is late, the first one is.
-    let first = facts.pending.first()?;
     let (newest, key) = facts.newest_applied.as_ref()?;
-    (first.key < *key).then(|| Obstacle::OutOfOrder {
+    // Pending is in key order: the late ones come first.
+    let mut late = facts.pending.iter().take_while(|entry| entry.key < *key);
+    let first = late.find(|entry| !entry.is_accepted())?;
+    Some(Obstacle::OutOfOrder {
         late: first.name.clone(),
         newest: newest.clone(),
     })

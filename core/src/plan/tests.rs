@@ -1,5 +1,7 @@
 //! Tests against a registry in memory.
 
+mod accepting;
+mod disjoint;
 mod kysely;
 mod model;
 mod properties;

@@ -1,22 +1,19 @@
 //! Going up.
 //!
-//! Under the strict policy the steps must form, together with what is applied, a prefix of the registry's
-//! order after each step. A step can break that in two ways: it sorts before what is applied already, or
-//! something that sorts before it is pending and not part of the plan. The second happens only where a
-//! phase or a release leaves entries out: within one release `pre` sorts before `post`, so that asking for
-//! the `pre` of a release is a prefix, and the `post` of an older release stops a later `pre`.
+//! That a step comes in its place is asked of [`super::place`]. Something pending is left out of a plan only
+//! where a phase or a release does so: within one release `pre` sorts before `post`, so that asking for the
+//! `pre` of a release is a prefix, and the `post` of an older release stops a later `pre`.
 
 use std::collections::HashSet;
 
 use semver::Version;
 
 use super::facts::{Entry, Facts, Standing};
-use super::obstacle::Obstacle;
+use super::place::Places;
 use super::request::{Direction, NONE_TARGET, PlanError, standing_of};
 use super::rules::{unfinished, unmet_requirement};
 use super::{Plan, PlannedStep};
 use crate::naming::Phase;
-use crate::order::Ordering;
 
 /// What narrows an up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +98,7 @@ fn is_selected(selection: &Selection<'_>, entry: &Entry) -> Result<bool, PlanErr
 }
 
 fn judge(chosen: &[&Entry], facts: &Facts, resumed: Option<&Entry>) -> Vec<PlannedStep> {
-    let order = StrictOrder::new(chosen, facts, resumed);
+    let places = Places::going_up(chosen, facts, resumed);
     let nothing = HashSet::new();
     let mut done = HashSet::new();
     let mut steps = Vec::with_capacity(chosen.len());
@@ -111,9 +108,9 @@ fn judge(chosen: &[&Entry], facts: &Facts, resumed: Option<&Entry>) -> Vec<Plann
             // It began under the rules; leaving it half done would be worse than any order.
             step.resume_at = unfinished(facts, Direction::Up).map(|begun| begun.next_statement);
         } else {
-            step.obstacle = order
-                .as_ref()
-                .and_then(|order| order.broken_by(entry))
+            places.judge(&mut step);
+            step.obstacle = step
+                .obstacle
                 .or_else(|| unmet_requirement(entry, facts, &nothing, &done));
         }
         done.insert(entry.name.as_str());
@@ -123,52 +120,4 @@ fn judge(chosen: &[&Entry], facts: &Facts, resumed: Option<&Entry>) -> Vec<Plann
         first.obstacle = Some(begun.into());
     }
     steps
-}
-
-/// What the strict policy compares each step with.
-struct StrictOrder<'a> {
-    /// What sorts last of all that is applied or has begun.
-    newest: Option<(&'a str, &'a [u8])>,
-    /// The first pending entry that the plan leaves out.
-    left_out: Option<&'a Entry>,
-}
-
-impl<'a> StrictOrder<'a> {
-    fn new(
-        chosen: &[&Entry],
-        facts: &'a Facts,
-        resumed: Option<&'a Entry>,
-    ) -> Option<StrictOrder<'a>> {
-        if facts.ordering != Ordering::Strict {
-            return None;
-        }
-        let applied = facts.newest_applied.as_ref();
-        let names: HashSet<&str> = chosen.iter().map(|entry| entry.name.as_str()).collect();
-        Some(StrictOrder {
-            newest: applied
-                .map(|(name, key)| (name.as_str(), key.as_slice()))
-                .into_iter()
-                .chain(resumed.map(|entry| (entry.name.as_str(), entry.key.as_slice())))
-                .max_by_key(|(_, key)| *key),
-            left_out: facts
-                .pending
-                .iter()
-                .find(|entry| !names.contains(entry.name.as_str())),
-        })
-    }
-
-    fn broken_by(&self, entry: &Entry) -> Option<Obstacle> {
-        if let Some((newest, key)) = self.newest
-            && entry.key.as_slice() < key
-        {
-            return Some(Obstacle::Late {
-                newest: newest.to_owned(),
-            });
-        }
-        self.left_out
-            .filter(|earlier| earlier.key < entry.key)
-            .map(|earlier| Obstacle::EarlierPending {
-                name: earlier.name.clone(),
-            })
-    }
 }

@@ -114,12 +114,12 @@ fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String
 /// The migrations up to what is asked for that are not in force, or begin to be no longer.
 fn migrations(ledger: &Ledger, project: &Project, asked: &Wait) -> Result<Vec<String>> {
     // A run that was loosened applies what the project's policy calls late.
-    let ordering = match project.ordering {
-        Ordering::Strict if ledger.is_run_under(project, Ordering::Permissive)? => {
-            Ordering::Permissive
+    let mut ordering = project.ordering;
+    for looser in [Ordering::Disjoint, Ordering::Permissive] {
+        if looser.loosens(ordering) && ledger.is_run_under(project, looser)? {
+            ordering = looser;
         }
-        policy => policy,
-    };
+    }
     // What a run applies between two queries would look late; what is unregistered, in force.
     let (last, mut planned) = transaction::under_one_snapshot(|| {
         let last = last_asked_for(ledger, project, asked)?;
@@ -151,7 +151,7 @@ fn migrations(ledger: &Ledger, project: &Project, asked: &Wait) -> Result<Vec<St
 fn is_hopeless(obstacle: &Obstacle) -> bool {
     matches!(
         obstacle,
-        Obstacle::Late { .. } | Obstacle::RequirementUnknown { .. }
+        Obstacle::Late { .. } | Obstacle::LateForGood { .. } | Obstacle::RequirementUnknown { .. }
     )
 }
 

@@ -36,7 +36,7 @@ fn ky_3_strict_refuses_a_late_arrival_naming_both() {
     assert!(
         obstacle
             .hint(step, "default")
-            .contains("migrate_rename('2', <new name>)")
+            .contains("migrate_rename('2', '4')")
     );
     assert!(obstacle.hint(step, "it's").contains("project => 'it''s'"));
 }

@@ -16,6 +16,8 @@ pub struct Model {
     /// Oldest position first.
     pub applied: Vec<String>,
     pub unfinished: Option<Unfinished>,
+    /// For each accepted migration what was applied after its place when it was reviewed, and is so still.
+    pub reviewed: HashMap<String, HashSet<String>>,
 }
 
 impl Model {
@@ -26,6 +28,7 @@ impl Model {
             registry: Vec::new(),
             applied: Vec::new(),
             unfinished: None,
+            reviewed: HashMap::new(),
         };
         model.register(names);
         model
@@ -47,6 +50,8 @@ impl Model {
                 reversible: true,
                 phase: release.as_ref().map(|parts| parts.phase),
                 release: release.map(|parts| parts.release),
+                up_transaction: true,
+                acceptance: None,
             });
         }
         self.registry.sort_by(|a, b| a.key.cmp(&b.key));
@@ -72,13 +77,47 @@ impl Model {
         self.applied.iter().any(|applied| applied == name)
     }
 
+    /// What is applied and sorts after an entry; for one that is applied, only what was applied before it.
+    fn later<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a String> {
+        self.applied
+            .iter()
+            .take_while(|name| **name != entry.name)
+            .filter(|name| self.find(name).unwrap().key > entry.key)
+    }
+
+    /// A review lets the late migration run after all that is applied now.
+    pub fn accept(&mut self, name: &str) {
+        let entry = self.find(name).unwrap();
+        let covered = self.later(entry).cloned().collect();
+        self.reviewed.insert(name.to_owned(), covered);
+    }
+
+    /// The entry with what became of its review.
+    fn entry(&self, entry: &Entry) -> Entry {
+        let acceptance = self.reviewed.get(&entry.name).map(|covered| {
+            Box::new(match self.later(entry).all(|name| covered.contains(name)) {
+                true => Acceptance::Holds {
+                    by: "reviewer".to_owned(),
+                    reason: "agreed".to_owned(),
+                },
+                false => Acceptance::Overtaken {
+                    after: "another".to_owned(),
+                },
+            })
+        });
+        Entry {
+            acceptance,
+            ..entry.clone()
+        }
+    }
+
     pub fn facts(&self, request: &Request) -> Facts {
         let listed = self.listed(request);
         let pending: Vec<Entry> = self
             .registry
             .iter()
             .filter(|entry| !self.is_applied(&entry.name))
-            .cloned()
+            .map(|entry| self.entry(entry))
             .collect();
         let newest = |names: &mut dyn Iterator<Item = &String>| {
             names
@@ -114,6 +153,10 @@ impl Model {
                 .collect(),
             applied_indivisible: self.pairs(),
             unfinished: self.unfinished.clone(),
+            naming: Some(Naming::detect(
+                self.registry.iter().map(|e| e.name.as_str()),
+            )),
+            last_registered: self.registry.last().map(|entry| entry.name.clone()),
             pending,
             applied: listed,
             standing,
@@ -141,7 +184,7 @@ impl Model {
             AppliedWanted::All => newest.collect(),
         };
         let entries = names.into_iter().map(|name| self.find(name).unwrap());
-        entries.cloned().collect()
+        entries.map(|entry| self.entry(entry)).collect()
     }
 
     fn pairs(&self) -> Vec<AppliedPair> {
@@ -187,6 +230,9 @@ impl Model {
             Direction::Up => {
                 assert!(!self.is_applied(name), "{name} applied twice");
                 self.applied.push(name.clone());
+                for covered in self.reviewed.values_mut() {
+                    covered.remove(name);
+                }
             }
             Direction::Down => {
                 assert!(self.is_applied(name), "{name} reverted and not applied");

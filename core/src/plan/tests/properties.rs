@@ -109,6 +109,33 @@ fn drive(model: &mut Model, request: &Request, check: impl Fn(&Model)) -> bool {
     true
 }
 
+/// Runs the request as the trigger of what is applied would let it: nothing goes in that leaves out what is
+/// pending before it, or that sorts before what no review has seen.
+fn drive_by_the_catalogs_rule(model: &mut Model, request: &Request) {
+    let Ok(plan) = plan(request, &model.facts(request)) else {
+        return;
+    };
+    if plan.first_obstacle().is_some() {
+        return;
+    }
+    for step in &plan.steps {
+        if step.direction == Direction::Up {
+            let name = &step.entry.name;
+            let covered = model.reviewed.get(name);
+            for other in &model.registry {
+                let applied = model.is_applied(&other.name);
+                if applied && other.key > step.entry.key {
+                    let seen = covered.is_some_and(|covered| covered.contains(&other.name));
+                    assert!(seen, "{name} after {}: {model:?}", other.name);
+                }
+                let hole = !applied && other.key < step.entry.key;
+                assert!(!hole, "{name} before {}: {model:?}", other.name);
+            }
+        }
+        model.take(step);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
@@ -210,6 +237,41 @@ proptest! {
         for request in &calls[calls.len() / 2..] {
             let ran = drive(&mut model, request, |state| assert!(!orderly || is_prefix(state)));
             prop_assert!(orderly || !ran || model.plan(request).steps.is_empty());
+        }
+    }
+
+    #[test]
+    fn strict_goes_past_its_order_only_by_a_review(
+        mut model in models(Strict),
+        reviewed in prop::collection::vec(any::<bool>(), 8),
+        calls in prop::collection::vec(requests(), 1..10),
+    ) {
+        model.register(&NAMES);
+        for (name, _) in NAMES.iter().zip(&reviewed).filter(|(_, reviewed)| **reviewed) {
+            if !model.is_applied(name) {
+                model.accept(name);
+            }
+        }
+        for request in &calls {
+            drive_by_the_catalogs_rule(&mut model, request);
+        }
+    }
+
+    #[test]
+    fn disjoint_never_leaves_half_a_redo_to_be_refused(
+        mut model in models(Permissive),
+        calls in prop::collection::vec(requests(), 1..10),
+    ) {
+        model.ordering = Ordering::Disjoint;
+        for request in &calls {
+            let plan = plan(request, &model.facts(request)).unwrap_or_default();
+            let first_up = plan.steps.iter().position(|step| step.direction == Direction::Up);
+            let ups = &plan.steps[first_up.unwrap_or(plan.steps.len())..];
+            prop_assert!(ups.iter().all(|step| step.direction == Direction::Up));
+            if matches!(request, Request::Redo { .. }) {
+                prop_assert!(ups.is_sorted_by(|a, b| a.entry.key < b.entry.key));
+            }
+            drive(&mut model, request, |_| ());
         }
     }
 
