@@ -342,11 +342,25 @@ COMMENT ON FUNCTION belay.migrate_status IS
 running is what a session of this server has in hand; a standby cannot see that of its primary: unknown (primary) is what had begun there and not ended when it last heard.
 Works on a standby and takes no lock. Errors: MG011 unknown project.';
 
-CREATE OR REPLACE FUNCTION belay.migrate_history(
+-- migrate_history gains a column, and a function cannot: a new one takes the name of the old, which goes.
+ALTER FUNCTION belay.migrate_history RENAME TO migrate_history_of_0_2_0;
+CREATE FUNCTION belay.describe_footprint(step belay.step) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN (step).reads IS NULL THEN NULL
+           ELSE concat_ws('; ',
+                'everything: ' || (step).everything,
+                'defines ' || nullif(array_to_string((step).defines, ', '), ''),
+                'writes ' || nullif(array_to_string((step).writes, ', '), ''),
+                'reads ' || nullif(array_to_string((step).reads, ', '), ''),
+                CASE WHEN (step).cumulative THEN 'with what came before it in its transaction' END) END
+$$;
+COMMENT ON FUNCTION belay.describe_footprint IS 'The footprint of a step in words; NULL: none was kept, or the step left nothing behind.';
+
+CREATE FUNCTION belay.migrate_history(
     migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
 RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
                role name, application_name text, statement integer, sqlstate text, message text, detail text,
-               reason text, checksum text)
+               reason text, checksum text, footprint text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -354,30 +368,88 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT h.* FROM (
-        SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
-               s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
-               CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
-                    WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
-                    ELSE e.detail END,
-               r.reason, s.checksum
-          FROM belay.step s
-          JOIN belay.run r ON r.id = s.run_id
-          LEFT JOIN belay.step_error e ON e.step_id = s.id
-          LEFT JOIN belay.migration o ON o.id = s.accepted_after
-         WHERE s.project_id = p.id
-           AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
-           AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
-         ORDER BY s.id DESC LIMIT migrate_history.newest) h
-     ORDER BY h.step_id;
+        (SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
+                s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
+                CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
+                     WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
+                     ELSE e.detail END,
+                r.reason, s.checksum, belay.describe_footprint(s)
+           FROM belay.step s
+           JOIN belay.run r ON r.id = s.run_id
+           LEFT JOIN belay.step_error e ON e.step_id = s.id
+           LEFT JOIN belay.migration o ON o.id = s.accepted_after
+          WHERE s.project_id = p.id
+            AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
+            AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
+          ORDER BY s.id DESC LIMIT migrate_history.newest)
+        UNION ALL
+        -- Of a project that was altered there is no step.
+        (SELECT r.id, NULL, NULL, NULL, 'altered', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
+                (SELECT string_agg(format('%s: %s, was %s', c.key, coalesce(c.value->>1, 'none'), coalesce(c.value->>0, 'none')), '; ' ORDER BY c.key)
+                   FROM jsonb_each(r.arguments) c),
+                r.reason, NULL, NULL
+           FROM belay.run r
+          WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
+            AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
+          ORDER BY r.id DESC LIMIT migrate_history.newest)
+        ORDER BY run_id DESC, step_id DESC LIMIT migrate_history.newest) h
+     ORDER BY h.run_id, h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted. detail: of the error; or that nothing ran, and by which verb.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered. detail: of the error; or that nothing ran, and by which verb; or what was altered. footprint: what the step touched.';
+
+-- The new one belongs to the owner of the old before it inherits its grants.
+DO $$
+BEGIN
+    EXECUTE (SELECT pg_catalog.format('ALTER FUNCTION belay.migrate_history OWNER TO %I', pg_catalog.pg_get_userbyid(f.proowner))
+               FROM pg_catalog.pg_proc f
+              WHERE f.pronamespace = 'belay'::pg_catalog.regnamespace AND f.proname = 'migrate_history_of_0_2_0');
+END $$;
+REVOKE ALL ON FUNCTION belay.migrate_history FROM PUBLIC;
+-- Not by GRANT: within a script that counts as what the extension itself grants, and pg_dump would leave it out.
+INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+SELECT d.dbid, d.classid, 'belay.migrate_history'::pg_catalog.regproc, d.objsubid, d.refclassid, d.refobjid, d.deptype
+  FROM pg_catalog.pg_shdepend d
+ WHERE d.objid = 'belay.migrate_history_of_0_2_0'::pg_catalog.regproc AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+   AND d.deptype = 'a' AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database());
+UPDATE pg_catalog.pg_proc new SET proacl = old.proacl
+  FROM pg_catalog.pg_proc old
+ WHERE new.oid = 'belay.migrate_history'::pg_catalog.regproc AND old.oid = 'belay.migrate_history_of_0_2_0'::pg_catalog.regproc;
+DROP FUNCTION belay.migrate_history_of_0_2_0;
+
+CREATE FUNCTION belay.touched_by(object regclass)
+RETURNS TABLE (step bigint, project text, name text, direction text, access text, at timestamptz, role name)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    identity text;
+BEGIN
+    SELECT format('relation %I.%I', n.nspname, c.relname) INTO identity
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     -- An index counts as its table.
+     WHERE c.oid = coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = touched_by.object), touched_by.object);
+    RETURN QUERY
+    SELECT s.id, o.name, s.name, s.direction::text,
+           CASE WHEN identity = ANY (s.defines) THEN 'define' WHEN identity = ANY (s.writes) THEN 'write' ELSE 'read' END,
+           s.finished_at, r.role
+      FROM belay.step s
+      JOIN belay.run r ON r.id = s.run_id
+      JOIN belay.project o ON o.id = s.project_id
+     WHERE s.outcome IN ('applied', 'reverted')
+       AND (identity = ANY (s.defines) OR identity = ANY (s.writes) OR identity = ANY (s.reads))
+     ORDER BY s.id;
+END $$;
+COMMENT ON FUNCTION belay.touched_by IS
+'Which migrations touched a relation, by the name that it has now: how (read, write, define: the strongest), when and by whom, in the order in which they ran, in all projects. An index counts as its table. What ran without a footprint is not among them, and of what touched everything only what is known.';
+
+REVOKE ALL ON FUNCTION belay.describe_footprint FROM PUBLIC;
+REVOKE ALL ON FUNCTION belay.touched_by FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION belay.grant_role(role text, rights text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
-    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history,
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
                                  last_run, migrate_checksum}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,

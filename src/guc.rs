@@ -5,6 +5,7 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 static LOCK_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(5);
 static STATEMENT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
+static FOOTPRINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
 
 /// Registers the settings; called once, by `_PG_init`.
@@ -40,6 +41,14 @@ pub fn register() {
         GucFlags::UNIT_MS,
     );
     GucRegistry::define_bool_guc(
+        c"belay.footprints",
+        c"Keep what each migration touched.",
+        c"Off, a migration counts as touching everything for whatever arrives late in a project with ordering 'disjoint'.",
+        &FOOTPRINTS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
         c"belay.notify",
         c"Send NOTIFY on channel \"belay\" for each committed step.",
         c"The payload holds names only: project, migration, direction, outcome, run.",
@@ -62,6 +71,11 @@ pub fn lock_retries() -> i32 {
 /// Milliseconds; 0 is no limit.
 pub fn statement_timeout() -> i32 {
     STATEMENT_TIMEOUT.get()
+}
+
+/// Whether what a step touched is kept.
+pub fn footprints() -> bool {
+    FOOTPRINTS.get()
 }
 
 /// Whether committed steps are announced.

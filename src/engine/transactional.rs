@@ -11,6 +11,7 @@ use super::planning::Origin;
 use super::statements::{self, Surroundings};
 use crate::error::{Code, Failure, Result};
 use crate::footprint;
+use crate::guc;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
@@ -195,13 +196,14 @@ impl<'a> StepRun<'a> {
         surroundings.run_all(&script, &self.progress.at)?;
         surroundings.check_deferred_constraints();
         // While its search_path is in force: names were looked up along it.
-        let touched = Touched {
-            footprint: &footprint::collect(self.ledger.installed.schema),
-            cumulative: self.shares_transaction,
-        };
+        let footprint = guc::footprints().then(|| footprint::collect(self.ledger.installed.schema));
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
-        self.ledger.record_done(&self.attempt(text), Some(touched))
+        let touched = footprint.as_ref().map(|footprint| Touched {
+            footprint,
+            cumulative: self.shares_transaction,
+        });
+        self.ledger.record_done(&self.attempt(text), touched)
     }
 
     /// SET ROLE and SET SESSION AUTHORIZATION end with the migration; anything else that

@@ -11,6 +11,7 @@ use belay_core::footprint::{Access, Footprint};
 use pgrx::pg_sys::{self, Oid};
 
 use self::closure::Closure;
+use crate::guc;
 use crate::pg::class;
 use crate::pg::held::{self, Held};
 use crate::pg::object::{Object, Relation, search_path};
@@ -21,9 +22,12 @@ pub fn begin() {
     trace::begin();
 }
 
-/// Runs statements of the step.
+/// Runs statements of the step, unless no footprint is kept.
 pub fn watch<T>(body: impl FnOnce() -> T) -> T {
-    trace::on(body)
+    match guc::footprints() {
+        true => trace::on(body),
+        false => body(),
+    }
 }
 
 /// What was touched since [`begin`], and in this transaction; `own` is the schema of the ledger, which
