@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import apply  # noqa: E402
 import contention  # noqa: E402
+import footprints  # noqa: E402
 import large_history  # noqa: E402
 import memory  # noqa: E402
 import report  # noqa: E402
@@ -21,7 +22,7 @@ from server import Server  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "jit", "debug_assertions")
-MEASUREMENTS = ("apply", "history", "contention", "memory")
+MEASUREMENTS = ("apply", "history", "footprints", "contention", "memory")
 
 
 def arguments():
@@ -73,6 +74,8 @@ def measure(server, durable, folder, options):
     if "history" in options.only and with_belay:
         small, middle = MigrationSet(folder, 10), MigrationSet(folder, large // 10)
         yield from large_history.rows(server, small, middle, large_set, options.rounds, progress)
+    if "footprints" in options.only and with_belay:
+        yield from footprints.rows(server, MigrationSet(folder, count), large_set, options.rounds, progress)
     if "contention" in options.only and with_belay:
         yield from contention.rows(server, 20 if options.quick else 100, min(options.rounds, 5), progress)
     if "memory" in options.only:

@@ -138,3 +138,25 @@ pub unsafe fn walk_expression(
     // SAFETY: the caller's.
     unsafe { expression_tree_walker_impl(node, walker, context) }
 }
+
+/// An attribute of a row's shape; since 18 they stand behind a shorter form of themselves.
+///
+/// # Safety
+/// `at` is below the number of attributes.
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    at: usize,
+) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller's; TupleDescAttr (access/tupdesc.h).
+    unsafe {
+        #[cfg(feature = "pg18")]
+        return (*descriptor)
+            .compact_attrs
+            .as_ptr()
+            .add((*descriptor).natts as usize)
+            .cast::<pg_sys::FormData_pg_attribute>()
+            .add(at);
+        #[cfg(not(feature = "pg18"))]
+        return (*descriptor).attrs.as_ptr().add(at);
+    }
+}

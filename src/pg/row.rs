@@ -5,8 +5,9 @@ use std::ffi::CStr;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
-use super::table::{Compare, column};
-use crate::error::Result;
+use super::compat;
+use super::table::Compare;
+use crate::error::{Code, Failure, Result};
 
 /// A value on its way in.
 #[derive(Debug, Clone)]
@@ -155,4 +156,33 @@ impl Row {
             values.iter().flatten().map(text).collect()
         }))
     }
+}
+
+/// The number of a column, from 1.
+///
+/// # Safety
+/// `descriptor` is that of an open relation.
+pub(super) unsafe fn column(descriptor: pg_sys::TupleDesc, name: &CStr) -> Result<usize> {
+    // SAFETY: the caller's; each attribute's name ends with NUL within its array.
+    let found = unsafe {
+        (0..(*descriptor).natts).find(|at| {
+            let attribute = compat::attribute(descriptor, *at as usize);
+            let its_name = (*attribute).attname.data.as_ptr();
+            *its_name == *name.as_ptr()
+                && !(*attribute).attisdropped
+                && CStr::from_ptr(its_name) == name
+        })
+    };
+    found
+        .and_then(|at| usize::try_from(at + 1).ok())
+        .ok_or_else(|| {
+            Failure::new(
+                Code::Version,
+                format!(
+                    "a table of Belay's has no column {}",
+                    name.to_string_lossy()
+                ),
+                "ALTER EXTENSION pg_belay UPDATE, or reconnect when that has been done already",
+            )
+        })
 }

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::row::{Field, Row};
+use super::row::{Field, Row, column};
 use crate::error::{Code, Failure, Result};
 
 /// A table that is open; it is closed on every way out, its lock stays until the transaction ends.
@@ -244,28 +244,6 @@ fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Result<pg_sys::Oid> {
         )),
         oid => Ok(oid),
     }
-}
-
-/// The number of a column, from 1.
-///
-/// # Safety
-/// `descriptor` is that of an open relation.
-pub(super) unsafe fn column(descriptor: pg_sys::TupleDesc, name: &CStr) -> Result<usize> {
-    // SAFETY: the caller's; the name ends with NUL.
-    let number = unsafe { pg_sys::SPI_fnumber(descriptor, name.as_ptr()) };
-    usize::try_from(number)
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| {
-            Failure::new(
-                Code::Version,
-                format!(
-                    "a table of Belay's has no column {}",
-                    name.to_string_lossy()
-                ),
-                "ALTER EXTENSION pg_belay UPDATE, or reconnect when that has been done already",
-            )
-        })
 }
 
 unsafe fn scan_key(descriptor: pg_sys::TupleDesc, key: &Key<'_>) -> Result<pg_sys::ScanKeyData> {

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::{Table, column};
+use super::Table;
 use crate::error::Result;
-use crate::pg::row::Field;
+use crate::pg::row::{Field, column};
 
 impl Table {
     /// Adds a row; see [`Table::insert_all`].
