@@ -7,6 +7,7 @@
 mod diesel;
 mod natural;
 mod release;
+mod suggest;
 
 #[cfg(test)]
 mod tests;
