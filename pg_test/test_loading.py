@@ -387,8 +387,8 @@ def test_a_set_without_migrations_is_refused(db, files, message, hint):
         ("[]", "files is not a JSON object"),
         ('"x"', "files is not a JSON object"),
         ("null", "files is not a JSON object"),
-        ('{"1.sql": 1}', 'the content of "1.sql" is not a string'),
-        ('{"1.sql": null}', 'the content of "1.sql" is not a string'),
+        ('{"1.sql": 1}', 'the content of "1.sql" in files is not a string'),
+        ('{"1.sql": null}', 'the content of "1.sql" in files is not a string'),
     ],
 )
 def test_what_is_no_set_of_files_is_refused(db, files, message):

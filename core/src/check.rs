@@ -14,6 +14,7 @@
 mod difference;
 mod error;
 mod late;
+mod new_name;
 mod scratch;
 mod set;
 mod summary;
@@ -80,7 +81,8 @@ pub struct Finding {
     pub problem: Problem,
     /// The facts.
     pub detail: String,
-    /// For a late one: the next free name after all of base and head, or between base and what else is new.
+    /// For a late one: the next free name after all of base and head, or between base and what else is new;
+    /// the name that it has in base, where it is one of base's under another name.
     pub suggested_name: Option<String>,
 }
 

@@ -1,11 +1,19 @@
 //! What is new in head and comes too late, and the names with which it would not.
 
-use std::collections::HashSet;
-
+use super::new_name::Suggestions;
 use super::scratch::ScratchRun;
-use super::set::{Held, Set};
+use super::set::{Held, Set, name};
 use super::{Comparison, Finding, Problem};
 use crate::naming::Naming;
+
+/// A migration that comes too late.
+struct Late<'a> {
+    held: &'a Held,
+    /// Why its order matters, where a scratch run tells.
+    meeting: Option<String>,
+    /// The name that it has in base. Under another one it would run again where base is applied.
+    old_name: Option<&'a str>,
+}
 
 pub(super) fn find(
     comparison: &Comparison<'_>,
@@ -16,38 +24,65 @@ pub(super) fn find(
     let Some(newest) = base.last() else {
         return Vec::new();
     };
-    let is_late = |one: &&Held| *one < newest;
-    let late: Vec<(&Held, Option<String>)> = head
-        .beside(base)
-        .filter(is_late)
-        .filter_map(|one| match comparison.scratch {
-            None => Some((one, None)),
-            Some(scratch) => meets(one, base, scratch).map(|where_| (one, Some(where_))),
-        })
+    let late = all_late(comparison.scratch, base, head, newest);
+    let wanted: Vec<&str> = late
+        .iter()
+        .filter(|late| late.old_name.is_none())
+        .map(|late| name(late.held))
         .collect();
-    let names: Vec<&str> = late.iter().map(|(one, _)| name(one)).collect();
-    let suggested = Suggestions::new(comparison, naming, (base, head), newest).of(&names, newest);
+    let suggested =
+        Suggestions::new(comparison.release, naming, (base, head), newest).of(&wanted, newest);
+    let mut new_names = suggested.names.into_iter();
     late.iter()
-        .zip(suggested.names)
-        .map(|((one, meeting), suggested_name)| {
-            let mut detail = format!("sorts before \"{}\", the newest of base", name(newest));
-            let notes = [meeting, &named_by(one, head), &suggested.note];
-            for note in notes.into_iter().flatten() {
-                detail.push_str("; ");
-                detail.push_str(note);
-            }
-            Finding {
-                name: name(one).to_owned(),
-                problem: Problem::Late,
-                detail,
-                suggested_name,
-            }
+        .map(|late| Finding {
+            name: name(late.held).to_owned(),
+            problem: Problem::Late,
+            detail: detail(late, head, newest, suggested.note.as_deref()),
+            suggested_name: match late.old_name {
+                Some(old) => Some(old.to_owned()),
+                None => new_names.next().flatten(),
+            },
         })
         .collect()
 }
 
-fn name(held: &Held) -> &str {
-    &held.definition.name
+fn all_late<'a>(
+    scratch: Option<&ScratchRun>,
+    base: &'a Set,
+    head: &'a Set,
+    newest: &Held,
+) -> Vec<Late<'a>> {
+    let mut found = Vec::new();
+    for held in head.beside(base).filter(|one| *one < newest) {
+        let meeting = scratch.map(|scratch| meets(held, base, scratch));
+        if meeting == Some(None) {
+            continue;
+        }
+        let old = base
+            .beside(head)
+            .find(|lost| lost.checksum == held.checksum);
+        found.push(Late {
+            held,
+            meeting: meeting.flatten(),
+            old_name: old.map(name),
+        });
+    }
+    found
+}
+
+fn detail(late: &Late<'_>, head: &Set, newest: &Held, note: Option<&str>) -> String {
+    let mut detail = format!("sorts before \"{}\", the newest of base", name(newest));
+    let notes = [
+        late.old_name.map(|old| format!("it is \"{old}\" of base")),
+        late.meeting.clone(),
+        named_by(late.held, head),
+        note.filter(|_| late.old_name.is_none()).map(str::to_owned),
+    ];
+    for note in notes.into_iter().flatten() {
+        detail.push_str("; ");
+        detail.push_str(&note);
+    }
+    detail
 }
 
 /// Why the order of a late one and of what base has after it matters; `None`: it does not.
@@ -88,101 +123,4 @@ fn named_by(late: &Held, head: &Set) -> Option<String> {
     };
     let other = head.held.iter().find(names_it)?;
     Some(format!("\"{}\" names it in a directive", name(other)))
-}
-
-/// Where new names come from.
-struct Suggestions<'a> {
-    comparison: &'a Comparison<'a>,
-    naming: Naming,
-    /// The newest of base and head.
-    last: &'a Held,
-    /// The first that is new and not late.
-    on_time: Option<&'a Held>,
-    names: HashSet<&'a str>,
-    numbers: HashSet<String>,
-}
-
-/// New names for the late ones, in their order.
-struct Suggested {
-    names: Vec<Option<String>>,
-    /// What there is to know about them.
-    note: Option<String>,
-}
-
-impl<'a> Suggestions<'a> {
-    fn new(
-        comparison: &'a Comparison<'a>,
-        naming: Naming,
-        (base, head): (&'a Set, &'a Set),
-        newest: &'a Held,
-    ) -> Suggestions<'a> {
-        let held = || base.held.iter().chain(&head.held).map(name);
-        Suggestions {
-            comparison,
-            naming,
-            last: head.last().map_or(newest, |last| last.max(newest)),
-            on_time: head.beside(base).find(|one| *one > newest),
-            names: held().collect(),
-            numbers: held().filter_map(|name| naming.number(name)).collect(),
-        }
-    }
-
-    /// Consecutive names: between base and what else is new, so that the order of all that is new stays as
-    /// it is; where there is no room, after everything.
-    fn of(&self, late: &[&str], newest: &Held) -> Suggested {
-        let between = self
-            .on_time
-            .and_then(|on_time| self.between(late, newest, on_time));
-        if let Some(names) = between {
-            return Suggested {
-                names: names.into_iter().map(Some).collect(),
-                note: None,
-            };
-        }
-        let note = |on_time: &Held| {
-            format!(
-                "\"{}\" is new, too, and would then come first: rename it as well if it builds on this one",
-                name(on_time)
-            )
-        };
-        Suggested {
-            names: self.behind(late, name(self.last)),
-            note: self.on_time.map(note),
-        }
-    }
-
-    fn between(&self, late: &[&str], newest: &Held, on_time: &Held) -> Option<Vec<String>> {
-        let mut found: Vec<String> = Vec::with_capacity(late.len());
-        for late in late {
-            let after = found.last().map_or(name(newest), String::as_str);
-            let next = self.next(late, after)?;
-            let key = self.naming.sort_key(&next).ok()?;
-            if key >= on_time.key {
-                return None;
-            }
-            found.push(next);
-        }
-        Some(found)
-    }
-
-    fn behind(&self, late: &[&str], last: &str) -> Vec<Option<String>> {
-        let mut last = last.to_owned();
-        let next = |late: &&str| {
-            let next = self.next(late, &last)?;
-            last.clone_from(&next);
-            Some(next)
-        };
-        late.iter().map(next).collect()
-    }
-
-    /// The next name whose number nobody has.
-    fn next(&self, late: &str, after: &str) -> Option<String> {
-        let is_taken = |candidate: &str| {
-            let number = self.naming.number(candidate);
-            self.names.contains(candidate)
-                || number.is_some_and(|number| self.numbers.contains(&number))
-        };
-        self.naming
-            .next_free_name(late, after, self.comparison.release, is_taken)
-    }
 }

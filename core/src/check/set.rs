@@ -66,6 +66,10 @@ impl Ord for Held {
     }
 }
 
+pub(super) fn name(held: &Held) -> &str {
+    &held.definition.name
+}
+
 /// The migrations of a side, in order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Set {

@@ -133,3 +133,20 @@ fn two_sides_without_a_migration_are_a_mistake() {
     let error = check(&Files::new(), &texts(&[("README.md", "")])).unwrap_err();
     assert_eq!(error, CheckError::Empty);
 }
+
+#[test]
+fn what_was_renamed_and_is_late_by_it_gets_its_name_back() {
+    let base = files(&["1_a", "3_c", "5_e"]);
+    let mut head = files(&["1_a", "2_b", "3_c"]);
+    head.push(("4_e.sql".to_owned(), "SELECT '5_e'".to_owned()));
+    let found = check(&base, &head).unwrap();
+    assert_eq!(
+        rows(&found),
+        [
+            ("2_b", Problem::Late, Some("6_b")),
+            ("4_e", Problem::Late, Some("5_e")),
+            ("5_e", Problem::Missing, None)
+        ]
+    );
+    assert!(found[1].detail.ends_with("; it is \"5_e\" of base"));
+}
