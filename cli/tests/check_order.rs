@@ -122,7 +122,12 @@ fn after_the_renames_nothing_is_found() {
             "git init -q . && git add . && {}",
             commands.trim_end().replace('\n', " && ")
         );
-        let shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        // A hook of git's would have them name the repository that it runs in.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            shell.env_remove(variable);
+        }
+        let shell = shell
             .args(["-c", &script])
             .current_dir(tree.path())
             .output();

@@ -54,9 +54,16 @@ fn hint(findings: &[Finding]) -> String {
             found.name
         ));
     }
-    if let Some(found) = findings.iter().find(|found| found.problem != Problem::Late) {
+    let first = |problem| findings.iter().find(move |found| found.problem == problem);
+    if let Some(found) = first(Problem::Changed) {
         actions.push(format!(
             "restore \"{}\" as base has it, and change the schema by a new migration",
+            found.name
+        ));
+    }
+    if let Some(found) = first(Problem::Missing) {
+        actions.push(format!(
+            "merge base into head, or restore \"{}\" as base has it",
             found.name
         ));
     }

@@ -175,6 +175,6 @@ fn a_summary_counts_names_the_first_and_says_what_to_do() {
     );
     assert_eq!(
         summary.hint,
-        "rename \"2_b\" to \"4_b\"; restore \"1_a\" as base has it, and change the schema by a new migration"
+        "rename \"2_b\" to \"4_b\"; merge base into head, or restore \"1_a\" as base has it"
     );
 }
