@@ -72,6 +72,11 @@ else
 install: install-$(ONE)
 endif
 
+.PHONY: cli
+cli: ## build target/release/belay, which checks a branch without a database
+	@tools/setup
+	cargo build $(LOCKED) --release --package belay-cli
+
 # ── trying ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: demo
@@ -105,7 +110,7 @@ test: test-core $(CHOSEN:%=test-%) ## the whole suite on every major (PG=18: on 
 .PHONY: test-core
 test-core: ## the tests that need no server
 	@tools/setup
-	cargo test $(LOCKED) --package belay-core
+	cargo test $(LOCKED) --package belay-core --package belay-cli
 
 .PHONY: $(MAJORS:%=test-%)
 $(MAJORS:%=test-%): test-%: install-%
@@ -130,12 +135,17 @@ bench: ## measure the speed (PG=18), in a release build
 
 # ── shipping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+cli_archive = target/package/belay-$(VERSION)-$(shell uname -m).tar.gz
+
 .PHONY: package
-package: ## make archives for servers without Rust, in target/package/ (PG=18: one)
+package: ## make archives for servers without Rust, and of the binary, in target/package/ (PG=18: one)
 	@set -e; for major in $(CHOSEN); do \
 	    $(MAKE) --no-print-directory PROFILE=release target/belay/pg$$major-release/pg_belay.so; \
 	    tools/package $$major $(VERSION) target/belay/pg$$major-release/pg_belay.so; \
 	done
+	@$(MAKE) --no-print-directory cli
+	@tar --owner=0 --group=0 -czf $(cli_archive) LICENSE -C target/release belay
+	@echo $(cli_archive)
 
 .PHONY: clean
 clean: ## remove what was built (target/); servers and downloads in .belay/ stay

@@ -387,8 +387,8 @@ def test_a_set_without_migrations_is_refused(db, files, message, hint):
         ("[]", "files is not a JSON object"),
         ('"x"', "files is not a JSON object"),
         ("null", "files is not a JSON object"),
-        ('{"1.sql": 1}', 'the content of "1.sql" is not a string'),
-        ('{"1.sql": null}', 'the content of "1.sql" is not a string'),
+        ('{"1.sql": 1}', 'the content of "1.sql" in files is not a string'),
+        ('{"1.sql": null}', 'the content of "1.sql" in files is not a string'),
     ],
 )
 def test_what_is_no_set_of_files_is_refused(db, files, message):
@@ -738,6 +738,8 @@ GIVEN = {
     "state": "'pending'",
     "role": "'nobody'",
     "rights": "'reader'",
+    "base": """'{"1.sql": "SELECT 1"}'""",
+    "head": """'{"1.sql": "SELECT 1"}'""",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a
@@ -758,7 +760,9 @@ def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):
     files = {"migration1.sql": "SELECT 1\n-- migrate:down\nSELECT 1"}
     load(db, files)
     write(server_folder, files)
-    values = GIVEN | {"directory": f"'{server_folder}'"}
+    folder = f"'{server_folder}'"
+    values = GIVEN | {"directory": folder}
+    values_of = {"check_order_directories": values | {"base": folder, "head": folder}}
     arguments = db.rows(
         """
         SELECT p.oid::regproc::text, p.proname::text, p.prokind = 'p', a.name, n <= p.pronargs - p.pronargdefaults,
@@ -773,7 +777,7 @@ def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):
     wrong = []
     for function, name, is_procedure, argument, _, default in asked:
         required = [row[3] for row in arguments if row[0] == function and row[4] and row[3] != argument]
-        given = ", ".join([f"{argument} => NULL"] + [f"{other} => {values[other]}" for other in required])
+        given = ", ".join([f"{argument} => NULL"] + [f"{other} => {values_of.get(name, values)[other]}" for other in required])
         optional = default.startswith("NULL") or (name, argument) in NULL_HAS_A_MEANING
         session = db.connect()
         try:

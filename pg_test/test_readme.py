@@ -10,7 +10,7 @@ What a fence means:
     sh, python, js, psql
               runs in a folder that holds a copy of migrations/, with the PG... variables of an empty registry, and must
               load all of it.
-    console, ini
+    console, ini, yaml
               for the reader; nothing runs.
 
 BELAY_README=write makes the suite write what psql prints into README.md (with --numprocesses 0); read the difference.
@@ -36,7 +36,7 @@ from harness.server import SUPERUSER, TREE, client_environment
 README = TREE / "README.md"
 WRITE = os.environ.get("BELAY_README") == "write"
 FOLDER = "/srv/app/migrations"
-LANGUAGES = {"sql", "text", "sh", "python", "js", "psql", "console", "ini"}
+LANGUAGES = {"sql", "text", "sh", "python", "js", "psql", "console", "ini", "yaml"}
 
 
 @dataclass

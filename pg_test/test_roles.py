@@ -60,7 +60,10 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 
 # ── what each role gets ──────────────────────────────────────────────────────────────────────────────────────────────
 
-READS = {"migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum"}
+READS = {
+    "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
+    "check_order", "check_order_directories", "footprints",
+}  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",

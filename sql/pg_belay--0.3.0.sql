@@ -900,6 +900,24 @@ RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_check_wrapper';
 COMMENT ON FUNCTION belay.migrate_check IS
 'The plan of the same arguments, raising the first reason why not: for CI. Returns the number of steps.';
 
+CREATE FUNCTION belay.check_order(
+    base jsonb, head jsonb, naming text DEFAULT NULL, release text DEFAULT NULL, footprints jsonb DEFAULT NULL, fail boolean DEFAULT false,
+    OUT name text, OUT problem text, OUT detail text, OUT suggested_name text)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'check_order_wrapper';
+COMMENT ON FUNCTION belay.check_order IS
+'The check before a merge: what the files of one branch (head) would do where those of another (base) are applied. Both are {"path": "content", ...}, as for migrate_load_files; no project and no database is looked at. One row a problem, in the order of the names; none: merge.
+problem: late (new, and sorts before the newest of base), changed (in both, and the SQL differs) or missing (head does not have it). suggested_name: for a late one, the next free name, in release where one is given.
+naming: natural, release or diesel; NULL finds it. footprints: what belay.footprints() gives after a scratch run of head; then only those are late that meet a migration of base after them, that run without a transaction, or of which too little is known.
+Errors: MG001 with fail => true where there is a row; MG008 name, MG009 and MG010 a file, each with its side; 22023 NULL, unknown naming, malformed footprints, a release that cannot be next.';
+
+CREATE FUNCTION belay.check_order_directories(
+    base text, head text, naming text DEFAULT NULL, release text DEFAULT NULL, footprints jsonb DEFAULT NULL, fail boolean DEFAULT false,
+    OUT name text, OUT problem text, OUT detail text, OUT suggested_name text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'check_order_directories_wrapper';
+COMMENT ON FUNCTION belay.check_order_directories IS
+'check_order over two directories of the server, by their absolute paths.
+For superusers and members of pg_read_server_files (42501); any client can use check_order. Other errors: 58P01 a directory or file that cannot be read, and those of check_order.';
+
 CREATE FUNCTION belay.migrate_checksum(up text, down text DEFAULT NULL)
 RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_checksum_wrapper';
 COMMENT ON FUNCTION belay.migrate_checksum IS
@@ -1261,6 +1279,23 @@ END $$;
 COMMENT ON FUNCTION belay.touched_by IS
 'Which migrations touched a relation, by the name that it has now: how (read, write, define: the strongest), when and by whom, in the order in which they ran, in all projects. An index counts as its table. What ran without a footprint is not among them, and of what touched everything only what is known.';
 
+CREATE FUNCTION belay.footprints(project text DEFAULT 'default') RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(footprints.project);
+BEGIN
+    RETURN coalesce((
+        SELECT jsonb_object_agg(m.name, jsonb_build_object('reads', s.reads, 'writes', s.writes, 'defines', s.defines,
+                                                           'everything', s.everything, 'transaction', m.up_transaction))
+          FROM belay.applied a
+          JOIN belay.migration m ON m.id = a.migration_id
+          JOIN belay.step s ON s.id = a.step_id
+         WHERE a.project_id = p.id AND s.reads IS NOT NULL), '{}');
+END $$;
+COMMENT ON FUNCTION belay.footprints IS
+'What the applied migrations of a project touched, for check_order: {"name": {"reads": [...], "writes": [...], "defines": [...], "everything": why or null, "transaction": true or false}, ...}. One that kept no footprint (marked, or applied by an earlier version) is left out. Errors: MG011 unknown project, 22023 NULL.';
+
 CREATE FUNCTION belay.last_run() RETURNS belay.run
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.* FROM belay.run r
@@ -1279,7 +1314,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
     reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
-                                 last_run, migrate_checksum}';
+                                 last_run, migrate_checksum, check_order, check_order_directories, footprints}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';

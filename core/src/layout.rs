@@ -34,6 +34,7 @@ mod definition;
 mod error;
 mod metadata;
 mod read;
+mod rename;
 mod sections;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ mod tests;
 pub use definition::Definition;
 pub use error::{LayoutError, SectionError, TextError};
 pub use read::read_files;
+pub use rename::renames;
 
 use crate::naming::Naming;
 

@@ -1,23 +1,17 @@
 //! A whole set: `migrate_load` reads a directory of the server, `migrate_load_files` takes
 //! the contents from any client.
 
-use std::io::ErrorKind;
-use std::path::Path;
-
 use pgrx::iter::TableIterator;
 use pgrx::{JsonB, pg_extern};
-use serde_json::Value;
 
+use super::files::{self, Files};
 use super::{required, word};
-use crate::error::{Code, Failure, Result, entry};
+use crate::error::{Result, entry};
 use crate::ledger::Ledger;
-use crate::pg::identity;
 use crate::registration::{self, Change, Load};
 
-/// How deep folders are read; what is deeper than NAME/up.sql is refused by the layout, not overlooked.
-const DEPTH: usize = 8;
-
-type Files = Vec<(String, Vec<u8>)>;
+/// What takes the contents instead of a directory.
+const FROM_CLIENT: &str = "belay.migrate_load_files(jsonb)";
 
 /// Checks the arguments, then reads, then loads.
 fn load(
@@ -42,104 +36,6 @@ fn load(
     })
 }
 
-/// The files of a JSON object {"path": "content"}.
-fn files_of(json: Value) -> Result<Files> {
-    let Value::Object(map) = json else {
-        return Err(not_files("files is not a JSON object"));
-    };
-    map.into_iter()
-        .map(|(path, content)| match content {
-            Value::String(content) => Ok((path, content.into_bytes())),
-            _ => Err(not_files(&format!(
-                "the content of \"{path}\" is not a string"
-            ))),
-        })
-        .collect()
-}
-
-fn not_files(message: &str) -> Failure {
-    Failure::new(
-        Code::InvalidParameter,
-        message,
-        "pass files => '{\"0001_users.sql\": \"CREATE TABLE ...\", ...}': path and content",
-    )
-}
-
-/// The files below a directory of the server.
-fn read_directory(directory: &str) -> Result<Files> {
-    if !identity::may_read_server_files() {
-        return Err(Failure::new(
-            Code::Privilege,
-            "reading a directory of the server takes a superuser or a member of pg_read_server_files",
-            "GRANT pg_read_server_files TO the role, or send the contents: belay.migrate_load_files(jsonb)",
-        ));
-    }
-    if !Path::new(directory).is_absolute() {
-        return Err(Failure::new(
-            Code::InvalidParameter,
-            format!("\"{directory}\" is not an absolute path"),
-            "pass the whole path on the server's machine; it would be read below the data directory",
-        ));
-    }
-    let mut files = Files::new();
-    read_into(Path::new(directory), "", DEPTH, &mut files)?;
-    Ok(files)
-}
-
-fn read_into(directory: &Path, prefix: &str, depth: usize, files: &mut Files) -> Result<()> {
-    for found in std::fs::read_dir(directory).map_err(failed(directory))? {
-        crate::pg::client::check_interrupts();
-        let path = found.map_err(failed(directory))?.path();
-        let own = path.file_name().unwrap_or_default();
-        if own.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let kind = std::fs::metadata(&path).map_err(failed(&path))?;
-        let migration = path
-            .extension()
-            .is_some_and(|end| end.eq_ignore_ascii_case("sql") || end.eq_ignore_ascii_case("toml"));
-        if !(kind.is_dir() && depth > 1 || kind.is_file() && migration) {
-            continue;
-        }
-        let Some(own) = own.to_str() else {
-            return Err(not_utf8(&path));
-        };
-        let name = format!("{prefix}{own}");
-        match kind.is_dir() {
-            true => read_into(&path, &format!("{name}/"), depth - 1, files)?,
-            false => files.push((name, std::fs::read(&path).map_err(failed(&path))?)),
-        }
-    }
-    Ok(())
-}
-
-fn not_utf8(path: &Path) -> Failure {
-    Failure::new(
-        Code::File,
-        format!("the name of file \"{}\" is not UTF-8", path.display()),
-        "rename the file; its name is the migration's",
-    )
-}
-
-/// What the operating system said of a path, as an error of the server's.
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
-    let path = path.display().to_string();
-    move |error| {
-        let what = match error.kind() {
-            ErrorKind::NotFound => "does not exist",
-            ErrorKind::NotADirectory => "is not a directory",
-            _ => "cannot be read",
-        };
-        Failure::new(
-            Code::UndefinedFile,
-            format!("\"{path}\" {what} on the server"),
-            "the path is one of the server's machine, read by the server's user; \
-             belay.migrate_load_files(jsonb) takes the contents from the client",
-        )
-        .detail(error.to_string())
-    }
-}
-
 /// Columns: name, action, detail.
 type Changes = TableIterator<'static, (String, String, Option<String>)>;
 
@@ -160,7 +56,12 @@ fn migrate_load(
 ) -> Changes {
     rows(entry(|| {
         let directory = required(directory, "directory")?;
-        load(|| read_directory(directory), on_missing, prune, project)
+        load(
+            || files::of_directory(directory, FROM_CLIENT),
+            on_missing,
+            prune,
+            project,
+        )
     }))
 }
 
@@ -172,7 +73,12 @@ fn migrate_load_files(
     project: Option<&str>,
 ) -> Changes {
     rows(entry(|| {
-        let files = required(files, "files")?.0;
-        load(|| files_of(files), on_missing, prune, project)
+        let given = required(files, "files")?.0;
+        load(
+            || files::of_json(given, "files"),
+            on_missing,
+            prune,
+            project,
+        )
     }))
 }

@@ -2,6 +2,8 @@
 //!
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
+mod check_order;
+mod files;
 mod history;
 mod load;
 mod mend;

@@ -14,6 +14,8 @@ use crate::pg::object::{Object, Relation};
 pub struct Closure {
     own: Oid,
     objects: HashMap<Object, Access>,
+    /// What each object counts as, once that was looked up.
+    wholes: HashMap<Object, Option<Object>>,
     /// Objects whose dependencies have not been looked at since their access was found.
     open: Vec<Object>,
     footprint: Footprint,
@@ -25,6 +27,7 @@ impl Closure {
         Closure {
             own,
             objects: HashMap::new(),
+            wholes: HashMap::new(),
             open: Vec::new(),
             footprint,
         }
@@ -43,7 +46,10 @@ impl Closure {
         if object.is_part() {
             return self.touch_part(object, access);
         }
-        let Some(whole) = self.whole(object) else {
+        let known = self.wholes.get(&object).copied();
+        let found = known.unwrap_or_else(|| self.whole(object));
+        self.wholes.insert(object, found);
+        let Some(whole) = found else {
             return;
         };
         let known = self.objects.insert(whole, access);

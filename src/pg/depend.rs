@@ -41,6 +41,33 @@ struct Form {
 const BY_DEPENDER: u32 = 2673;
 const BY_REFERENCED: u32 = 2674;
 
+// The bindings of pgrx guard each call by itself, which costs more than the calls; here one guard is
+// around all of a scan's.
+mod raw {
+    use pgrx::pg_sys::{HeapTuple, LOCKMODE, Oid, Relation, ScanKey, Snapshot, SysScanDesc};
+    unsafe extern "C-unwind" {
+        pub fn table_open(relation: Oid, mode: LOCKMODE) -> Relation;
+        pub fn table_close(relation: Relation, mode: LOCKMODE);
+        pub fn ScanKeyInit(
+            key: ScanKey,
+            column: i16,
+            strategy: u16,
+            procedure: Oid,
+            argument: pgrx::pg_sys::Datum,
+        );
+        pub fn systable_beginscan(
+            relation: Relation,
+            index: Oid,
+            index_is_sound: bool,
+            snapshot: Snapshot,
+            keys: i32,
+            key: ScanKey,
+        ) -> SysScanDesc;
+        pub fn systable_getnext(scan: SysScanDesc) -> HeapTuple;
+        pub fn systable_endscan(scan: SysScanDesc);
+    }
+}
+
 /// What an object depends on.
 pub fn depends_on(object: Object) -> Vec<Dependency> {
     scan(object, BY_DEPENDER, 1, |form| Object {
@@ -65,45 +92,42 @@ fn scan(
 ) -> Vec<Dependency> {
     let mut found = Vec::new();
     // SAFETY: a catalog scan as the server's own (dependency.c); each tuple is of pg_depend's shape
-    // and is used before the next is fetched.
+    // and is used before the next is fetched. What is inside the guard has nothing to drop.
     unsafe {
-        let share = pg_sys::AccessShareLock as i32;
-        let catalog = pg_sys::table_open(class::DEPEND, share);
-        let mut keys: [pg_sys::ScanKeyData; 2] = std::mem::zeroed();
-        for (at, (key, value)) in keys.iter_mut().zip([object.class, object.id]).enumerate() {
-            pg_sys::ScanKeyInit(
-                key,
-                first_column + at as i16,
-                pg_sys::BTEqualStrategyNumber as u16,
-                Oid::from(pg_sys::F_OIDEQ),
-                value.into(),
-            );
-        }
-        let scan = pg_sys::systable_beginscan(
-            catalog,
-            Oid::from(index),
-            true,
-            std::ptr::null_mut(),
-            2,
-            keys.as_mut_ptr(),
-        );
-        loop {
-            let tuple = pg_sys::systable_getnext(scan);
-            if tuple.is_null() {
-                break;
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            let share = pg_sys::AccessShareLock as i32;
+            let catalog = raw::table_open(class::DEPEND, share);
+            let mut keys: [pg_sys::ScanKeyData; 2] = std::mem::zeroed();
+            for (at, value) in [object.class, object.id].into_iter().enumerate() {
+                raw::ScanKeyInit(
+                    &mut keys[at],
+                    first_column + at as i16,
+                    pg_sys::BTEqualStrategyNumber as u16,
+                    Oid::from_u32(pg_sys::F_OIDEQ),
+                    value.into(),
+                );
             }
-            let header = (*tuple).t_data;
-            let form = &*header.byte_add((*header).t_hoff as usize).cast::<Form>();
-            let kind = match form.kind {
-                b'n' => Kind::Normal,
-                b'e' | b'x' => Kind::Extension,
-                _ => Kind::Part,
-            };
-            let object = other(form);
-            found.push(Dependency { object, kind });
-        }
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(catalog, share);
+            let (index, snapshot) = (Oid::from_u32(index), std::ptr::null_mut());
+            let scan =
+                raw::systable_beginscan(catalog, index, true, snapshot, 2, keys.as_mut_ptr());
+            loop {
+                let tuple = raw::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                let header = (*tuple).t_data;
+                let form = &*header.byte_add((*header).t_hoff as usize).cast::<Form>();
+                let kind = match form.kind {
+                    b'n' => Kind::Normal,
+                    b'e' | b'x' => Kind::Extension,
+                    _ => Kind::Part,
+                };
+                let object = other(form);
+                found.push(Dependency { object, kind });
+            }
+            raw::systable_endscan(scan);
+            raw::table_close(catalog, share);
+        });
     }
     found
 }

@@ -190,6 +190,18 @@ impl Object {
     /// Kind and name, such as `relation public.users` or `function public.area(integer)`; `None` when it is
     /// not there. Relations of all kinds share one name space, and so does what can be called.
     pub fn identity(self) -> Option<String> {
+        match self.class {
+            class::RELATION => {
+                let (schema, name) = self.relation_name()?;
+                return Some(identity_in_schema("relation", &schema, &name));
+            }
+            class::NAMESPACE => {
+                // SAFETY: a palloc'd string, NULL for what is missing.
+                let name = unsafe { owned(pg_sys::get_namespace_name(self.id)) }?;
+                return Some(format!("schema {}", pgrx::spi::quote_identifier(name)));
+            }
+            _ => {}
+        }
         let address = pg_sys::ObjectAddress {
             classId: self.class,
             objectId: self.id,
@@ -215,10 +227,8 @@ impl Object {
 /// one name space.
 fn kind_of_class(class: Oid) -> Option<&'static str> {
     match class {
-        class::RELATION => Some("relation"),
         class::PROCEDURE => Some("function"),
         class::TYPE => Some("type"),
-        class::NAMESPACE => Some("schema"),
         class::EXTENSION => Some("extension"),
         class::ROLE => Some("role"),
         _ => None,

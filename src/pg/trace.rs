@@ -122,7 +122,7 @@ fn on_create(object: Object, column: i32) {
         class::EVENT_TRIGGER => touch_everything("makes an event trigger"),
         class::PUBLISHED_SCHEMA => touch_everything("publishes all tables of a schema"),
         // CREATE OR REPLACE: a new row cannot be seen before the next command.
-        class::PROCEDURE if object.identity().is_some() => {}
+        class::PROCEDURE if object.function_name().is_some() => {}
         _ if column == 0 => {
             TRACE.with_borrow_mut(|trace| trace.created.insert(object));
         }

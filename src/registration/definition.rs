@@ -15,7 +15,12 @@ use crate::pg::{error, parse, portal};
 
 /// A set or text that cannot be read, with file and line in the message.
 pub fn layout_failure(failure: &LayoutError) -> Failure {
-    let code = match failure {
+    Failure::new(layout_code(failure), failure.to_string(), failure.hint())
+}
+
+/// The SQLSTATE of a set or text that cannot be read.
+pub fn layout_code(failure: &LayoutError) -> Code {
+    match failure {
         LayoutError::Name { .. } => Code::Name,
         LayoutError::Text {
             source: TextError::Directive { source, .. },
@@ -24,8 +29,7 @@ pub fn layout_failure(failure: &LayoutError) -> Failure {
             Code::Statement
         }
         _ => Code::File,
-    };
-    Failure::new(code, failure.to_string(), failure.hint())
+    }
 }
 
 /// A name that is none, or not one of the project's.

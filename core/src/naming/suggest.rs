@@ -7,6 +7,7 @@
 mod calendar;
 mod candidates;
 mod head;
+mod number;
 
 #[cfg(test)]
 mod tests;
