@@ -108,6 +108,23 @@ def reverted_late(db: Database) -> None:
     db.execute("CALL belay.migrate_down(ordering => 'permissive', reason => 'not yet')")
 
 
+def accepted(db: Database) -> None:
+    """2 was let in by a review and applied; 2a was reviewed, too, and waits."""
+    out_of_order(db)
+    load(db, numbered(1, 2, 3, 4) | {"migration2a.sql": "SELECT 1"})
+    for name in ("migration2", "migration2a"):
+        db.execute("SELECT belay.migrate_accept_late(%s, after => 'migration3', reason => 'reviewed')", [name])
+    db.execute("CALL belay.migrate_up(steps => 1)")
+
+
+def altered(db: Database) -> None:
+    """Strict, disjoint, permissive and strict again, with something applied in each."""
+    apply(db, 1)
+    for number, ordering in ((2, "disjoint"), (3, "permissive"), (4, "strict")):
+        db.execute("SELECT belay.project_alter('default', ordering => %s)", [ordering])
+        apply(db, *range(1, number + 1))
+
+
 def loosened_late_only(db: Database) -> None:
     out_of_order(db)
     db.execute("CALL belay.migrate_up(ordering => 'permissive', reason => 'agreed', steps => 1)")
@@ -189,7 +206,7 @@ def marked(db: Database) -> None:
 
 HISTORIES = [
     ups_downs_redos, unfinished, all_or_nothing, in_the_callers_transaction, failed_and_replaced, died, died_and_was_told,
-    out_of_order, loosened_late, tightened, reverted_late, renamed_applied, renamed_pending, renamed_while_permissive, releases,
+    out_of_order, loosened_late, accepted, altered, tightened, reverted_late, renamed_applied, renamed_pending, renamed_while_permissive, releases,
     several_projects, protected_and_trusted, gone_with_history, marked,
 ]  # fmt: skip
 

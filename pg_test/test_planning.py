@@ -261,7 +261,8 @@ class Case(NamedTuple):
 
 
 RENAME = (
-    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', <new name>); "
+    "rename it so that it sorts after \"migration3\": SELECT belay.migrate_rename('migration2', 'migration5'); "
+    "or after review let it run late: SELECT belay.migrate_accept_late('migration2', after => 'migration3', reason => '...'); "
     "or loosen the policy for this call: CALL belay.migrate_{}(ordering => 'permissive', reason => '...')"
 )
 LATE = ('migration "migration2" sorts before "migration3", which is applied already', RENAME.format("up"))
@@ -399,7 +400,8 @@ def test_a_hint_names_the_project(db):
     run(db, project="it's")
     load(db, numbered(1, 2, 3), project="it's")
     ((*_, hint),) = plan(db, project="it's")
-    assert "belay.migrate_rename('migration2', <new name>, project => 'it''s')" in hint
+    assert "belay.migrate_rename('migration2', 'migration4', project => 'it''s')" in hint
+    assert "belay.migrate_accept_late('migration2', after => 'migration3', reason => '...', project => 'it''s')" in hint
     assert "CALL belay.migrate_up(ordering => 'permissive', reason => '...', project => 'it''s')" in hint
 
 

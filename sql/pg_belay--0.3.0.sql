@@ -356,16 +356,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       JOIN belay.step s ON s.id = a.step_id
       JOIN belay.run r ON r.id = s.run_id AND r.ordering IN ('strict', 'disjoint')
       LEFT JOIN LATERAL (SELECT c.id, o.sort_key FROM belay.step c LEFT JOIN belay.migration o ON o.id = c.accepted_after
-                          WHERE c.migration_id = a.migration_id AND c.outcome = 'accepted' AND c.checksum = a.checksum AND c.id < a.step_id
-                          ORDER BY c.id DESC LIMIT 1) review ON a.first_later < a.position
+                          WHERE a.first_later < a.position
+                            AND c.migration_id = a.migration_id AND c.outcome = 'accepted' AND c.checksum = a.checksum AND c.id < a.step_id
+                          ORDER BY c.id DESC LIMIT 1) review ON true
       LEFT JOIN LATERAL (SELECT x.migration_id FROM belay.applied x JOIN belay.step t ON t.id = x.step_id
-                          WHERE x.project_id = a.project_id AND x.sort_key > a.sort_key AND x.position < a.position
+                          WHERE a.first_later < a.position
+                            AND x.project_id = a.project_id AND x.sort_key > a.sort_key AND x.position < a.position
                             AND (x.sort_key <= review.sort_key AND x.step_id < review.id) IS NOT TRUE
                             AND (r.ordering = 'strict' OR belay.do_meet(s, t))
-                          ORDER BY x.position LIMIT 1) later ON a.first_later < a.position
+                          ORDER BY x.position LIMIT 1) later ON true
       LEFT JOIN LATERAL (SELECT p.migration_id FROM belay.pending p
-                          WHERE p.project_id = a.project_id AND p.sort_key < a.sort_key AND p.since < a.position
-                          ORDER BY p.sort_key LIMIT 1) hole ON r.ordering = 'strict'
+                          WHERE r.ordering = 'strict' AND p.project_id = a.project_id AND p.sort_key < a.sort_key AND p.since < a.position
+                          ORDER BY p.sort_key LIMIT 1) hole ON true
      WHERE later.migration_id IS NOT NULL OR hole.migration_id IS NOT NULL
      ORDER BY a.position
      LIMIT 1

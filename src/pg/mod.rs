@@ -22,6 +22,7 @@ pub mod row;
 pub mod settings;
 pub mod spi;
 pub mod table;
+mod text_array;
 pub mod timeout;
 pub mod trace;
 pub mod transaction;

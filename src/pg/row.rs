@@ -7,6 +7,7 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 
 use super::compat;
 use super::table::Compare;
+use super::text_array;
 use crate::error::{Code, Failure, Result};
 
 /// A value on its way in.
@@ -80,6 +81,10 @@ fn name_datum(value: &str) -> pg_sys::Datum {
     }
 }
 
+/// Where a column stands in the rows of an open table: looked up once for many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column(pub(super) usize);
+
 /// A row on its way out; valid until the scan that found it goes on.
 pub struct Row {
     values: Vec<pg_sys::Datum>,
@@ -126,20 +131,17 @@ impl Row {
     }
 
     /// Whether a column is NULL.
-    pub fn is_null(&self, name: &CStr) -> Result<bool> {
-        // SAFETY: the descriptor outlives the row.
-        let at = unsafe { column(self.descriptor, name)? } - 1;
-        Ok(self.nulls[at])
+    pub fn is_null(&self, column: Column) -> bool {
+        self.nulls[column.0]
     }
 
     /// The first of a column's texts (text[]) for which `pick` has an answer; NULL has none.
-    pub fn find_text<T>(
-        &self,
-        name: &CStr,
-        pick: impl FnMut(&str) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let texts = self.get::<pgrx::Array<'_, &str>>(name)?;
-        Ok(texts.and_then(|texts| texts.iter().flatten().find_map(pick)))
+    pub fn find_text<T>(&self, column: Column, pick: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        match self.nulls[column.0] {
+            true => None,
+            // SAFETY: not NULL, and a text[], as the table defines it; the row is still valid.
+            false => unsafe { text_array::find(self.values[column.0], pick) },
+        }
     }
 
     /// The value of a column of type name.

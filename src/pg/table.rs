@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::row::{Field, Row, column};
+use super::row::{Column, Field, Row, column};
 use crate::error::{Code, Failure, Result};
 
 /// A table that is open; it is closed on every way out, its lock stays until the transaction ends.
@@ -175,6 +175,13 @@ impl Table {
             pgrx::check_for_interrupts!();
         }
         Ok(None)
+    }
+
+    /// Where a column stands in the table's rows.
+    pub fn column(&self, name: &CStr) -> Result<Column> {
+        // SAFETY: the relation is open.
+        let number = unsafe { column((*self.relation).rd_att, name)? };
+        Ok(Column(number - 1))
     }
 
     /// Whether the table holds a row.

@@ -4,20 +4,21 @@ use belay_core::footprint::{Access, Footprint, Meeting};
 
 use super::{Applied, Passed};
 use crate::error::{Code, Failure, Result};
-use crate::pg::row::Row;
+use crate::pg::row::{Column, Row};
 use crate::pg::table::Table;
 
-/// The footprint's columns of belay.step, with the access that each stands for.
-const COLUMNS: [(&std::ffi::CStr, Access); 3] = [
-    (c"reads", Access::Read),
-    (c"writes", Access::Write),
-    (c"defines", Access::Define),
-];
+/// Where the footprint stands in the rows of belay.step.
+struct Columns {
+    touched: [(Column, Access); 3],
+    everything: Column,
+}
 
 /// What a late migration touched.
 struct Own {
     /// `None`: that was not kept.
     footprint: Option<Footprint>,
+    /// The lengths of its objects' identities, modulo 64, a bit each: most of the others' need no look-up.
+    lengths: u64,
     /// Whether it holds also what ran before it in the same transaction.
     cumulative: bool,
 }
@@ -32,19 +33,15 @@ impl Applied {
         if let Some(review) = self.review()? {
             passed.retain(|other| !review.covers(other));
         }
-        let own = self.own_footprint()?;
-        let steps: Vec<i64> = passed.iter().map(|other| other.step).collect();
-        let mut met = Table::open(self.schema, c"step")?.find_by_keys(
-            c"step_pkey",
-            c"id",
-            &steps,
-            |at, step| {
-                meeting(&own, step)
-                    .map(|met| met.map(|meeting| (at, meeting)))
-                    .transpose()
-            },
-        )?;
-        match met.take().transpose()? {
+        let steps = Table::open(self.schema, c"step")?;
+        let columns = Columns::of(&steps)?;
+        let own = self.own(&steps, &columns)?;
+        let keys: Vec<i64> = passed.iter().map(|other| other.step).collect();
+        let met = steps.find_by_keys(c"step_pkey", c"id", &keys, |at, step| {
+            let met = own.meeting(step, &columns).transpose()?;
+            Some(met.map(|meeting| (at, meeting)))
+        })?;
+        match met.transpose()? {
             Some((at, meeting)) => Err(self.met(&own, &passed[at], &meeting)?),
             None => Ok(()),
         }
@@ -60,18 +57,13 @@ impl Applied {
         Ok(all)
     }
 
-    fn own_footprint(&self) -> Result<Own> {
+    fn own(&self, steps: &Table, columns: &Columns) -> Result<Own> {
         let own = |step: &Row| -> Result<Own> {
-            Ok(Own {
-                footprint: footprint(step)?,
-                cumulative: step.get(c"cumulative")?.unwrap_or(false),
-            })
+            let cumulative = step.get(c"cumulative")?.unwrap_or(false);
+            Ok(Own::new(columns.footprint(step)?, cumulative))
         };
-        let found = Table::open(self.schema, c"step")?.get(c"step_pkey", c"id", self.step, own)?;
-        Ok(found.transpose()?.unwrap_or(Own {
-            footprint: None,
-            cumulative: false,
-        }))
+        let found = steps.get(c"step_pkey", c"id", self.step, own)?;
+        Ok(found.transpose()?.unwrap_or(Own::new(None, false)))
     }
 
     fn met(&self, own: &Own, other: &Passed, meeting: &Meeting) -> Result<Failure> {
@@ -114,54 +106,91 @@ impl Applied {
     }
 }
 
-/// What a step touched; `None`: that was not kept.
-fn footprint(step: &Row) -> Result<Option<Footprint>> {
-    if step.is_null(c"reads")? {
-        return Ok(None);
+impl Columns {
+    fn of(steps: &Table) -> Result<Columns> {
+        Ok(Columns {
+            touched: [
+                (steps.column(c"reads")?, Access::Read),
+                (steps.column(c"writes")?, Access::Write),
+                (steps.column(c"defines")?, Access::Define),
+            ],
+            everything: steps.column(c"everything")?,
+        })
     }
-    let mut footprint = Footprint::default();
-    if let Some(why) = step.get::<String>(c"everything")? {
-        footprint.touch_everything(why);
-    }
-    for (column, access) in COLUMNS {
-        step.find_text(column, |object| {
-            footprint.touch(object, access);
-            None::<()>
-        })?;
-    }
-    Ok(Some(footprint))
-}
 
-/// Where the late one meets that step. Nothing is built of the other's footprint: there may be
-/// thousands. Why nothing was kept of one is told, where it counts, by an empty reason.
-fn meeting(own: &Own, other: &Row) -> Result<Option<Meeting>> {
-    let unknown = |by_other| Meeting::Everything {
-        by_other,
-        why: String::new(),
-    };
-    let Some(own) = &own.footprint else {
-        return Ok(Some(unknown(false)));
-    };
-    if let Some(why) = own.everything() {
-        return Ok(Some(Meeting::Everything {
-            by_other: false,
-            why: why.to_owned(),
-        }));
+    /// Whether nothing was kept of what a step touched.
+    fn is_unknown(&self, step: &Row) -> bool {
+        let [(reads, _), ..] = self.touched;
+        step.is_null(reads)
     }
-    if other.is_null(c"reads")? {
-        return Ok(Some(unknown(true)));
-    }
-    if let Some(why) = other.get::<String>(c"everything")? {
-        return Ok(Some(Meeting::Everything {
-            by_other: true,
-            why,
-        }));
-    }
-    for (column, access) in COLUMNS {
-        let met = other.find_text(column, |object| own.meets_at(object, access))?;
-        if met.is_some() {
-            return Ok(met);
+
+    /// Why a step counts as touching everything.
+    fn everything(&self, step: &Row) -> Result<Option<String>> {
+        match step.is_null(self.everything) {
+            true => Ok(None),
+            false => step.get(c"everything"),
         }
     }
-    Ok(None)
+
+    /// What a step touched; `None`: that was not kept.
+    fn footprint(&self, step: &Row) -> Result<Option<Footprint>> {
+        if self.is_unknown(step) {
+            return Ok(None);
+        }
+        let mut footprint = Footprint::default();
+        if let Some(why) = self.everything(step)? {
+            footprint.touch_everything(why);
+        }
+        for (column, access) in self.touched {
+            step.find_text(column, |object| {
+                footprint.touch(object, access);
+                None::<()>
+            });
+        }
+        Ok(Some(footprint))
+    }
+}
+
+impl Own {
+    fn new(footprint: Option<Footprint>, cumulative: bool) -> Own {
+        let accesses = [Access::Read, Access::Write, Access::Define];
+        let objects = footprint.iter().flat_map(|known| {
+            let of = |access| known.objects(access);
+            accesses.into_iter().flat_map(of)
+        });
+        let lengths = objects.fold(0, |lengths, object| lengths | length_bit(object));
+        Own {
+            lengths,
+            footprint,
+            cumulative,
+        }
+    }
+
+    /// Where it meets a step. Nothing is built of the other's footprint: there may be thousands. Why
+    /// nothing was kept of one is told, where it counts, by an empty reason.
+    fn meeting(&self, other: &Row, columns: &Columns) -> Result<Option<Meeting>> {
+        let everything = |by_other, why| Ok(Some(Meeting::Everything { by_other, why }));
+        let Some(own) = &self.footprint else {
+            return everything(false, String::new());
+        };
+        if let Some(why) = own.everything() {
+            return everything(false, why.to_owned());
+        }
+        if columns.is_unknown(other) {
+            return everything(true, String::new());
+        }
+        if let Some(why) = columns.everything(other)? {
+            return everything(true, why);
+        }
+        Ok(columns.touched.iter().find_map(|(column, access)| {
+            other.find_text(*column, |object| match self.lengths & length_bit(object) {
+                0 => None,
+                _ => own.meets_at(object, *access),
+            })
+        }))
+    }
+}
+
+fn length_bit(object: &str) -> u64 {
+    1 << (object.len() % 64)
 }
