@@ -85,7 +85,7 @@ impl Closure {
                     id,
                 }),
                 Relation::Toast => None,
-                Relation::Table | Relation::Other => {
+                Relation::Table | Relation::Sequence | Relation::Other => {
                     let own = object.schema_of_relation() == self.own;
                     (!own && !object.is_temporary()).then_some(object)
                 }

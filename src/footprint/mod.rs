@@ -50,6 +50,7 @@ pub fn collect(own: Oid) -> Footprint {
         names::shadowed(&mut closure, held.object, &path);
     }
     names::overloaded(&mut closure, &trace, &path);
+    names::taken(&mut closure, &trace);
     closure.settle()
 }
 

@@ -5,12 +5,12 @@ use belay_core::footprint::Access;
 
 use super::closure::Closure;
 use crate::pg::class;
-use crate::pg::object::{Object, identity_in_schema, identity_of_overloads};
+use crate::pg::object::{Object, Relation, identity_in_schema, identity_of_overloads};
 use crate::pg::trace::Trace;
 
 /// A table of that name in an earlier schema of search_path would have been taken instead.
 pub fn shadowed(closure: &mut Closure, object: Object, path: &[String]) {
-    if path.len() < 2 || object.is_system() || !object.counts_by_itself() {
+    if path.len() < 2 || object.is_system() || !object.has_own_name() {
         return;
     }
     let Some((own, name)) = object.relation_name() else {
@@ -19,6 +19,51 @@ pub fn shadowed(closure: &mut Closure, object: Object, path: &[String]) {
     for schema in before(path, &own) {
         let identity = identity_in_schema("relation", schema, &name);
         closure.touch_name(identity, Access::Read);
+    }
+}
+
+/// An index counts as its table, and its name is taken; a type needs a name that no relation has.
+pub fn taken(closure: &mut Closure, trace: &Trace) {
+    for (object, access) in &trace.touched {
+        if *access != Access::Define || !object.has_own_name() {
+            continue;
+        }
+        let name = match object.class {
+            class::RELATION => object.relation_name(),
+            class::TYPE => object.type_name(),
+            _ => None,
+        };
+        let Some((schema, name)) = name else {
+            continue;
+        };
+        let kind = object.relation_kind();
+        match kind {
+            Some(Relation::Index(_)) => {
+                let identity = identity_in_schema("index", &schema, &name);
+                closure.touch_name(identity, Access::Define);
+            }
+            None => {
+                let identity = identity_in_schema("relation", &schema, &name);
+                closure.touch_name(identity, Access::Read);
+            }
+            Some(_) => {}
+        }
+        let may_be_chosen = matches!(kind, Some(Relation::Index(_) | Relation::Sequence));
+        if may_be_chosen && trace.created.contains(object) {
+            tried_before(closure, &schema, &name);
+        }
+    }
+}
+
+/// The server chooses names for indexes and sequences: one that ends with a number when the one without it
+/// is taken.
+fn tried_before(closure: &mut Closure, schema: &str, name: &str) {
+    let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    if stem != name {
+        for kind in ["relation", "index"] {
+            let identity = identity_in_schema(kind, schema, stem);
+            closure.touch_name(identity, Access::Read);
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use pgrx::pg_sys::{self, Oid};
 
 pub const RELATION: Oid = pg_sys::RelationRelationId;
 pub const TYPE: Oid = pg_sys::TypeRelationId;
+/// Its index by OID.
+pub const TYPE_BY_OID: Oid = Oid::from_u32(2703);
 pub const PROCEDURE: Oid = pg_sys::ProcedureRelationId;
 pub const NAMESPACE: Oid = pg_sys::NamespaceRelationId;
 pub const EXTENSION: Oid = pg_sys::ExtensionRelationId;

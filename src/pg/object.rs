@@ -4,7 +4,9 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::class;
+use super::row::Row;
+use super::{catalog, class};
+use crate::error::Result;
 
 /// An object, by catalog and row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +28,9 @@ pub enum Relation {
     Composite(Oid),
     /// Where long values of a table are kept.
     Toast,
-    /// View, materialized view, sequence.
+    /// A sequence.
+    Sequence,
+    /// View, materialized view.
     Other,
 }
 
@@ -87,6 +91,7 @@ impl Object {
                     Some(Relation::Index(pg_sys::IndexGetRelation(self.id, true)))
                 }
                 pg_sys::RELKIND_TOASTVALUE => Some(Relation::Toast),
+                pg_sys::RELKIND_SEQUENCE => Some(Relation::Sequence),
                 pg_sys::RELKIND_COMPOSITE_TYPE => {
                     Some(Relation::Composite(pg_sys::get_rel_type_id(self.id)))
                 }
@@ -118,13 +123,14 @@ impl Object {
         }
     }
 
-    /// Whether it counts under its own name: neither a part, nor an index, a table of long values, the type
-    /// of a relation's rows or of arrays.
-    pub fn counts_by_itself(self) -> bool {
+    /// Whether it has a name that others may look for: it is neither a part, nor a table of long values, the
+    /// type of a relation's rows or of arrays.
+    pub fn has_own_name(self) -> bool {
         match self.class {
             class::RELATION => {
                 let kind = self.relation_kind();
-                matches!(kind, Some(Relation::Table | Relation::Other)) && !self.is_temporary()
+                let named = Some(Relation::Toast) != kind && kind.is_some();
+                named && !self.is_temporary()
             }
             class::TYPE => Object::of_type(self.id) == self,
             _ => !self.is_part(),
@@ -150,6 +156,21 @@ impl Object {
             let schema = pg_sys::get_func_namespace(self.id);
             Some((owned(pg_sys::get_namespace_name(schema))?, name))
         }
+    }
+
+    /// Schema and name of a type; `None` when it is not there.
+    pub fn type_name(self) -> Option<(String, String)> {
+        let named = |row: &Row| -> Result<_> {
+            let name = row.get::<&CStr>(c"typname")?;
+            let name = name.map(|name| name.to_string_lossy().into_owned());
+            Ok((row.get::<Oid>(c"typnamespace")?, name))
+        };
+        let row = catalog::find(class::TYPE, class::TYPE_BY_OID, 1, self.id, named);
+        let (Some(schema), Some(name)) = row?.ok()? else {
+            return None;
+        };
+        // SAFETY: a palloc'd string, NULL for what is missing.
+        Some((unsafe { owned(pg_sys::get_namespace_name(schema)) }?, name))
     }
 
     /// Schema and name of a relation; `None` when it is not there.
@@ -192,8 +213,12 @@ impl Object {
     pub fn identity(self) -> Option<String> {
         match self.class {
             class::RELATION => {
+                let kind = match self.relation_kind()? {
+                    Relation::Index(_) => "index",
+                    _ => "relation",
+                };
                 let (schema, name) = self.relation_name()?;
-                return Some(identity_in_schema("relation", &schema, &name));
+                return Some(identity_in_schema(kind, &schema, &name));
             }
             class::NAMESPACE => {
                 // SAFETY: a palloc'd string, NULL for what is missing.

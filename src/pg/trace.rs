@@ -137,7 +137,7 @@ fn on_alter(object: Object) {
         touch_everything("alters an event trigger");
     }
     if !is_created(object) {
-        name(object);
+        name(object, Access::Define);
     }
 }
 
@@ -148,7 +148,9 @@ fn on_drop(object: Object, column: i32) {
         return;
     }
     if is_created(object) {
+        // It does not count, but had it been there already the migration would have failed.
         TRACE.with_borrow_mut(|trace| trace.touched.remove(&object));
+        name(object, Access::Read);
         return;
     }
     if object.class == class::EVENT_TRIGGER {
@@ -170,7 +172,7 @@ fn on_drop(object: Object, column: i32) {
         }
     }
     touch(object, Access::Define);
-    name(object);
+    name(object, Access::Define);
     if let Some((schema, name)) = object.function_name()
         && object.class == class::PROCEDURE
     {
@@ -178,12 +180,12 @@ fn on_drop(object: Object, column: i32) {
     }
 }
 
-/// Tells an object by the name that it has now. Parts, indexes and the types of rows have none of their own.
-fn name(object: Object) {
-    if object.counts_by_itself()
+/// Tells an object by the name that it has now. Parts and the types of rows have none of their own.
+fn name(object: Object, access: Access) {
+    if object.has_own_name()
         && let Some(identity) = object.identity()
     {
-        touch_name(identity, Access::Define);
+        touch_name(identity, access);
     }
 }
 

@@ -19,15 +19,6 @@ pub enum Space {
     Type,
 }
 
-impl Space {
-    fn kind(self) -> &'static str {
-        match self {
-            Space::Relation => "relation",
-            Space::Type => "type",
-        }
-    }
-}
-
 /// The identity of what is in no schema.
 ///
 /// # Safety
@@ -104,7 +95,7 @@ pub unsafe fn of_range(relation: *mut pg_sys::RangeVar) {
         }
         let schema = owned((*relation).schemaname);
         let name = owned((*relation).relname).unwrap_or_default();
-        tested(Space::Relation.kind(), schema, &name);
+        tested(Space::Relation, schema, &name);
     }
 }
 
@@ -115,7 +106,7 @@ pub unsafe fn of_range(relation: *mut pg_sys::RangeVar) {
 pub unsafe fn of_list(space: Space, names: *mut pg_sys::List) {
     // SAFETY: the caller's.
     let (schema, name) = unsafe { split(cells(names)) };
-    tested(space.kind(), schema, &name);
+    tested(space, schema, &name);
 }
 
 /// The relation of a trigger, rule or policy, whose name is the last of the list.
@@ -128,7 +119,7 @@ pub unsafe fn of_owner(names: *mut pg_sys::List) {
         let own = cells(names).count().saturating_sub(1);
         split(cells(names).take(own))
     };
-    tested(Space::Relation.kind(), schema, &name);
+    tested(Space::Relation, schema, &name);
 }
 
 /// A function that is tested, by the types of its arguments.
@@ -184,9 +175,16 @@ pub unsafe fn of_moved_function(
     }
 }
 
-fn tested(kind: &str, schema: Option<String>, name: &str) {
+/// Relations and indexes share one name space, relations and types another.
+fn tested(space: Space, schema: Option<String>, name: &str) {
+    let kinds = match space {
+        Space::Relation => ["relation", "index"],
+        Space::Type => ["type", "relation"],
+    };
     for schema in schemas(schema) {
-        touch_name(identity_in_schema(kind, &schema, name), Access::Read);
+        for kind in kinds {
+            touch_name(identity_in_schema(kind, &schema, name), Access::Read);
+        }
     }
 }
 
