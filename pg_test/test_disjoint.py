@@ -304,6 +304,15 @@ def test_the_catalog_holds_footprints_against_each_other(disjoint, case):
         assert applied(disjoint) == ["3_c"]
 
 
+def test_of_many_meetings_the_first_in_the_order_is_named(disjoint):
+    register(disjoint, _3_c="SELECT 3", _5_e="SELECT 5", _4_d="SELECT 4", _2_b="SELECT 2")
+    write(disjoint, "5_e", writes=["t"])
+    write(disjoint, "4_d", writes=["u"])
+    write(disjoint, "3_c", writes=["v"])
+    with expect_error("MG001", message=re.compile('^migration "2_b" sorts before "4_d"'), detail=re.compile("writes u, which")):
+        write(disjoint, "2_b", writes=["t", "u"])
+
+
 @pytest.mark.parametrize("case", FOOTPRINTS.values(), ids=FOOTPRINTS)
 def test_a_ledger_is_judged_as_a_whole_by_the_same_rule(disjoint, case):
     late, other, where = case

@@ -129,25 +129,26 @@ impl Applied {
         &self,
         mut pick: impl FnMut(Passed) -> Option<Result<T>>,
     ) -> Result<Option<T>> {
-        let passed = |other: &Row| -> Result<Option<Passed>> {
-            if other.require::<i64>(c"position")? > self.position {
-                return Ok(None);
-            }
-            Ok(Some(Passed {
-                migration: other.require(c"migration_id")?,
-                sort_key: other.require(c"sort_key")?,
-                step: other.require(c"step_id")?,
-            }))
+        let table = Table::open(self.schema, c"applied")?;
+        let migration = table.column(c"migration_id")?;
+        let sort_key = table.column(c"sort_key")?;
+        let position = table.column(c"position")?;
+        let step = table.column(c"step_id")?;
+        // All of them are NOT NULL.
+        let passed = |other: &Row| {
+            let passed = Passed {
+                migration: other.get_at(migration)?,
+                sort_key: other.get_at(sort_key)?,
+                step: other.get_at(step)?,
+            };
+            (other.get_at::<i64>(position)? < self.position).then_some(passed)
         };
-        let found = Table::open(self.schema, c"applied")?.find(
+        let found = table.find(
             c"applied_sort_key_key",
             &self.beside(Compare::Greater),
             Order::Ascending,
             Seen::Now,
-            |other| match passed(other) {
-                Ok(other) => other.and_then(&mut pick),
-                Err(failure) => Some(Err(failure)),
-            },
+            |other| passed(other).and_then(&mut pick),
         )?;
         found.transpose()
     }

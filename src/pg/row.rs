@@ -130,6 +130,12 @@ impl Row {
         Ok(self.get(name)?.unwrap_or_default())
     }
 
+    /// The value of a column of that type; `None` = NULL.
+    pub fn get_at<T: FromDatum>(&self, column: Column) -> Option<T> {
+        // SAFETY: T is the column's type, as the table defines it; the row is still valid.
+        unsafe { T::from_datum(self.values[column.0], self.nulls[column.0]) }
+    }
+
     /// Whether a column is NULL.
     pub fn is_null(&self, column: Column) -> bool {
         self.nulls[column.0]

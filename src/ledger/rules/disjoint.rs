@@ -31,27 +31,41 @@ impl Applied {
             return Ok(());
         }
         if let Some(review) = self.review()? {
-            passed.retain(|other| !review.covers(other));
+            passed.retain(|(_, other)| !review.covers(other));
         }
         let steps = Table::open(self.schema, c"step")?;
         let columns = Columns::of(&steps)?;
         let own = self.own(&steps, &columns)?;
-        let keys: Vec<i64> = passed.iter().map(|other| other.step).collect();
-        let met = steps.find_by_keys(c"step_pkey", c"id", &keys, |at, step| {
-            let met = own.meeting(step, &columns).transpose()?;
-            Some(met.map(|meeting| (at, meeting)))
+        // The first in the order is named, and rows come by their steps.
+        passed.sort_by_key(|(_, other)| other.step);
+        let keys = passed.iter().map(|(_, other)| other.step).collect();
+        let mut rest = passed.iter();
+        let mut first: Option<(usize, &Passed, Meeting)> = None;
+        let id = steps.column(c"id")?;
+        let failed = steps.find_by_keys(c"step_pkey", c"id", keys, |step| {
+            let of = step.get_at::<i64>(id);
+            let (place, other) = rest.find(|(_, other)| Some(other.step) == of)?;
+            if first.as_ref().is_some_and(|(before, ..)| before < place) {
+                return None;
+            }
+            match own.meeting(step, &columns) {
+                Ok(met) => first = met.map(|met| (*place, other, met)).or(first.take()),
+                Err(failure) => return Some(failure),
+            }
+            None
         })?;
-        match met.transpose()? {
-            Some((at, meeting)) => Err(self.met(&own, &passed[at], &meeting)?),
-            None => Ok(()),
+        match (failed, first) {
+            (Some(failure), _) => Err(failure),
+            (None, Some((_, other, meeting))) => Err(self.met(&own, other, &meeting)?),
+            (None, None) => Ok(()),
         }
     }
 
-    /// All that this one was applied after although it sorts before it.
-    fn passed(&self) -> Result<Vec<Passed>> {
+    /// All that this one was applied after although it sorts before it, numbered in their order.
+    fn passed(&self) -> Result<Vec<(usize, Passed)>> {
         let mut all = Vec::new();
         self.find_passed(|other| {
-            all.push(other);
+            all.push((all.len(), other));
             None::<Result<()>>
         })?;
         Ok(all)
