@@ -62,7 +62,7 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 
 READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
-    "check_order", "check_order_directories", "footprints",
+    "check_order", "check_order_directories", "footprints", "touched_by",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
@@ -72,7 +72,7 @@ OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_ba
 RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
-            "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role"}
+            "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint"}
 LEVELS = ("reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished"}
 

@@ -1,7 +1,9 @@
 //! From what was touched to what counts: parts count as what they are part of, members of an extension
 //! as the extension, and what an object depends on is read with it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use belay_core::footprint::{Access, Footprint};
 use pgrx::pg_sys::Oid;
@@ -144,10 +146,43 @@ impl Closure {
     }
 
     fn follow_part(&mut self, part: Object) {
-        for dependency in depends_on(part) {
-            self.touch(dependency.object, Access::Read);
+        for object in settled(part).iter().copied() {
+            self.touch(object, Access::Read);
         }
     }
+}
+
+/// How many parts are remembered.
+const REMEMBERED: usize = 4096;
+
+thread_local! {
+    /// What constraints, defaults and indexes depend on does not change: another one has another OID.
+    static SETTLED: RefCell<HashMap<Object, Rc<[Object]>>> = RefCell::default();
+}
+
+/// What a part depends on.
+fn settled(part: Object) -> Rc<[Object]> {
+    if let Some(known) = SETTLED.with_borrow(|settled| settled.get(&part).cloned()) {
+        return known;
+    }
+    let found: Rc<[Object]> = depends_on(part)
+        .into_iter()
+        .map(|dependency| dependency.object)
+        .filter(|object| !object.is_system())
+        .collect();
+    let stays = matches!(
+        part.class,
+        class::CONSTRAINT | class::ATTRIBUTE_DEFAULT | class::RELATION
+    );
+    if stays {
+        SETTLED.with_borrow_mut(|settled| {
+            if settled.len() >= REMEMBERED {
+                settled.clear();
+            }
+            settled.insert(part, Rc::clone(&found));
+        });
+    }
+    found
 }
 
 /// The tables that a foreign key refers to.

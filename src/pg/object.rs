@@ -139,13 +139,16 @@ impl Object {
 
     /// Whether it is a temporary relation, or a schema of such: those belong to the session.
     pub fn is_temporary(self) -> bool {
-        let schema = match self.class {
-            class::RELATION => self.schema_of_relation(),
-            class::NAMESPACE => self.id,
-            _ => return false,
-        };
-        // SAFETY: looks the name of the schema up.
-        unsafe { schema != pg_sys::InvalidOid && pg_sys::isAnyTempNamespace(schema) }
+        // SAFETY: catalog look-ups; what is missing is no error.
+        unsafe {
+            match self.class {
+                class::RELATION => {
+                    pg_sys::get_rel_persistence(self.id) as u8 == pg_sys::RELPERSISTENCE_TEMP
+                }
+                class::NAMESPACE => pg_sys::isAnyTempNamespace(self.id),
+                _ => false,
+            }
+        }
     }
 
     /// Schema and name of a function, without its arguments; `None` when it is not there.
