@@ -68,11 +68,12 @@ DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
 }  # fmt: skip
-OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "history_prune"}
+OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
 RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
-            "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint"}
+            "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
+            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project"}
 LEVELS = ("reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished"}
 
