@@ -142,8 +142,10 @@ impl Object {
         // SAFETY: catalog look-ups; what is missing is no error.
         unsafe {
             match self.class {
+                // The persistence of what is missing is an error.
                 class::RELATION => {
-                    pg_sys::get_rel_persistence(self.id) as u8 == pg_sys::RELPERSISTENCE_TEMP
+                    pg_sys::get_rel_relkind(self.id) != 0
+                        && pg_sys::get_rel_persistence(self.id) as u8 == pg_sys::RELPERSISTENCE_TEMP
                 }
                 class::NAMESPACE => pg_sys::isAnyTempNamespace(self.id),
                 _ => false,

@@ -114,9 +114,6 @@ pub fn on_access(access: ObjectAccessType::Type, class: Oid, id: Oid, column: i3
 }
 
 fn on_create(object: Object, column: i32) {
-    if object.is_temporary() {
-        return;
-    }
     touch(object, Access::Define);
     match object.class {
         class::EVENT_TRIGGER => touch_everything("makes an event trigger"),
