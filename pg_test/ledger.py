@@ -43,7 +43,7 @@ def registered(db: Database, project: str = "default") -> list[str]:
 
 def history(db: Database, project: str = "default") -> list[tuple[str, str, str]]:
     """Each step: name, direction and outcome, oldest first."""
-    query = "SELECT name, direction, outcome FROM belay.migrate_history(newest => NULL, project => %s)"
+    query = "SELECT name, direction, outcome FROM belay.migrate_history(newest => NULL, project => %s) WHERE step IS NOT NULL"
     return db.rows(query, [project])
 
 
