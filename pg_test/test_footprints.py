@@ -170,7 +170,7 @@ def test_an_attempt_that_was_given_up_leaves_nothing_in_the_next_one(db):
     register(db, "1", "CREATE TABLE a (i int);\nALTER TABLE busy ADD j int")
     with db.connect(autocommit=False) as holder:
         holder.execute("SELECT FROM busy")
-        running = db.start("SET belay.lock_timeout = '200ms'; SET belay.lock_retries = 100; CALL belay.migrate_up()")
+        running = db.start("CALL belay.migrate_up()", options="-c belay.lock_timeout=200ms -c belay.lock_retries=100")
         db.wait_for("SELECT count(*) > 0 FROM belay.step WHERE outcome = 'failed'")
         holder.rollback()
     running.finish()

@@ -41,10 +41,16 @@ pub fn taken(closure: &mut Closure, trace: &Trace) {
             Some(Relation::Index(_)) => {
                 let identity = identity_in_schema("index", &schema, &name);
                 closure.touch_name(identity, Access::Define);
+                let identity = identity_in_schema("relation", &schema, &name);
+                closure.touch_name(identity, Access::Read);
             }
             None => {
                 let identity = identity_in_schema("relation", &schema, &name);
-                closure.touch_name(identity, Access::Read);
+                let access = match object.is_composite_type() {
+                    true => Access::Define,
+                    false => Access::Read,
+                };
+                closure.touch_name(identity, access);
             }
             Some(_) => {}
         }
@@ -55,11 +61,12 @@ pub fn taken(closure: &mut Closure, trace: &Trace) {
     }
 }
 
-/// The server chooses names for indexes and sequences: one that ends with a number when the one without it
-/// is taken.
+/// The server chooses names for indexes and sequences (ChooseRelationName, indexcmds.c): one that ends with a
+/// number when the one without it is taken.
 fn tried_before(closure: &mut Closure, schema: &str, name: &str) {
+    const CHOSEN: [&str; 6] = ["_idx", "_key", "_seq", "_pkey", "_excl", "_stat"];
     let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
-    if stem != name {
+    if stem != name && CHOSEN.iter().any(|end| stem.ends_with(end)) {
         for kind in ["relation", "index"] {
             let identity = identity_in_schema(kind, schema, stem);
             closure.touch_name(identity, Access::Read);

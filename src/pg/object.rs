@@ -88,7 +88,11 @@ impl Object {
             match pg_sys::get_rel_relkind(self.id) as u8 {
                 0 => None,
                 pg_sys::RELKIND_INDEX | pg_sys::RELKIND_PARTITIONED_INDEX => {
-                    Some(Relation::Index(pg_sys::IndexGetRelation(self.id, true)))
+                    let table = pg_sys::IndexGetRelation(self.id, true);
+                    match pg_sys::get_rel_relkind(table) as u8 {
+                        pg_sys::RELKIND_TOASTVALUE => Some(Relation::Toast),
+                        _ => Some(Relation::Index(table)),
+                    }
                 }
                 pg_sys::RELKIND_TOASTVALUE => Some(Relation::Toast),
                 pg_sys::RELKIND_SEQUENCE => Some(Relation::Sequence),
@@ -161,6 +165,13 @@ impl Object {
             let schema = pg_sys::get_func_namespace(self.id);
             Some((owned(pg_sys::get_namespace_name(schema))?, name))
         }
+    }
+
+    /// Whether it is a type made of columns, which is a relation as well.
+    pub fn is_composite_type(self) -> bool {
+        // SAFETY: a catalog look-up; InvalidOid for what is missing.
+        self.class == class::TYPE
+            && unsafe { pg_sys::get_typ_typrelid(self.id) } != pg_sys::InvalidOid
     }
 
     /// Schema and name of a type; `None` when it is not there.

@@ -99,6 +99,18 @@ pub unsafe fn of_range(relation: *mut pg_sys::RangeVar) {
     }
 }
 
+/// An index that is tested, in the schema of its table.
+///
+/// # Safety
+/// A RangeVar node, and a name that ends with NUL.
+pub unsafe fn of_index(table: *mut pg_sys::RangeVar, name: *const c_char) {
+    // SAFETY: the caller's.
+    unsafe {
+        let schema = owned((*table).schemaname);
+        tested(Space::Relation, schema, &owned(name).unwrap_or_default());
+    }
+}
+
 /// The same of a list of names, the last of which is the object's.
 ///
 /// # Safety

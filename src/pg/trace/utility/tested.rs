@@ -6,7 +6,8 @@ use pgrx::pg_sys::{self, NodeTag, ObjectType};
 
 use super::super::{touch_everything, touch_name};
 use super::names::{
-    Space, of_function, of_list, of_moved_function, of_owner, of_range, of_role, of_string, of_text,
+    Space, of_function, of_index, of_list, of_moved_function, of_owner, of_range, of_role,
+    of_string, of_text,
 };
 use crate::pg::list::cells;
 
@@ -34,6 +35,12 @@ pub unsafe fn look(tag: NodeTag, node: *mut pg_sys::Node) {
                 let statement = &*node.cast::<pg_sys::CreateSeqStmt>();
                 if statement.if_not_exists {
                     of_range(statement.sequence);
+                }
+            }
+            NodeTag::T_IndexStmt => {
+                let statement = &*node.cast::<pg_sys::IndexStmt>();
+                if statement.if_not_exists {
+                    of_index(statement.relation, statement.idxname);
                 }
             }
             NodeTag::T_CreateSchemaStmt => {
