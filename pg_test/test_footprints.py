@@ -38,7 +38,7 @@ def footprint(db, name: str, direction: str = "up") -> dict:
 def test_a_step_keeps_what_it_read_wrote_and_defined(db):
     apply(db, "1", "CREATE TABLE team (id int PRIMARY KEY); CREATE TABLE log (what text)")
     assert footprint(db, "1") == {
-        "define": {"relation public.team", "relation public.log", "index public.team_pkey"},
+        "define": {"relation public.team", "relation public.log", "relation public.team_pkey"},
     }
     apply(db, "2", "CREATE TABLE player (team int REFERENCES team); INSERT INTO log SELECT count(*) FROM team")
     assert footprint(db, "2") == {

@@ -39,10 +39,8 @@ pub fn taken(closure: &mut Closure, trace: &Trace) {
         let kind = object.relation_kind();
         match kind {
             Some(Relation::Index(_)) => {
-                let identity = identity_in_schema("index", &schema, &name);
-                closure.touch_name(identity, Access::Define);
                 let identity = identity_in_schema("relation", &schema, &name);
-                closure.touch_name(identity, Access::Read);
+                closure.touch_name(identity, Access::Define);
             }
             None => {
                 let identity = identity_in_schema("relation", &schema, &name);
@@ -67,10 +65,8 @@ fn tried_before(closure: &mut Closure, schema: &str, name: &str) {
     const CHOSEN: [&str; 6] = ["_idx", "_key", "_seq", "_pkey", "_excl", "_stat"];
     let stem = name.trim_end_matches(|last: char| last.is_ascii_digit());
     if stem != name && CHOSEN.iter().any(|end| stem.ends_with(end)) {
-        for kind in ["relation", "index"] {
-            let identity = identity_in_schema(kind, schema, stem);
-            closure.touch_name(identity, Access::Read);
-        }
+        let identity = identity_in_schema("relation", schema, stem);
+        closure.touch_name(identity, Access::Read);
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, Oid};
 
-use super::{Object, Relation, owned};
+use super::{Object, owned};
 use crate::error::Result;
 use crate::pg::row::Row;
 use crate::pg::{catalog, class};
@@ -52,12 +52,8 @@ impl Object {
     pub fn identity(self) -> Option<String> {
         match self.class {
             class::RELATION => {
-                let kind = match self.relation_kind()? {
-                    Relation::Index(_) => "index",
-                    _ => "relation",
-                };
                 let (schema, name) = self.relation_name()?;
-                return Some(identity_in_schema(kind, &schema, &name));
+                return Some(identity_in_schema("relation", &schema, &name));
             }
             class::NAMESPACE => {
                 // SAFETY: a palloc'd string, NULL for what is missing.
