@@ -81,7 +81,7 @@ def test_it_is_kept_who_said_so(db):
     load(db, numbered(1))
     db.execute("SELECT belay.project_alter('default', owner => %s)", [role])
     db.connect(user=role).execute("CALL belay.migrate_baseline('migration1', reason => 'restored')")
-    assert db.rows("SELECT role::text, reason FROM belay.migrate_history()") == [(role, "restored")]
+    assert db.rows("SELECT role::text, reason FROM belay.migrate_history() WHERE step IS NOT NULL") == [(role, "restored")]
 
 
 @pytest.mark.parametrize(

@@ -6,5 +6,7 @@ mod kysely;
 mod model;
 mod properties;
 mod releases;
+mod releases_drawn;
+mod requests;
 mod reverting;
 mod unfinished;

@@ -7,6 +7,8 @@ use crate::naming::{Naming, ReleaseName};
 use crate::order::Ordering;
 use crate::plan::*;
 
+pub use super::requests::*;
+
 #[derive(Debug, Clone)]
 pub struct Model {
     pub ordering: Ordering,
@@ -266,45 +268,4 @@ pub fn obstacles(plan: &Plan) -> Vec<Option<Obstacle>> {
         .iter()
         .map(|step| step.obstacle.clone())
         .collect()
-}
-
-pub fn up() -> Request {
-    Request::Up {
-        target: None,
-        steps: None,
-        phase: None,
-        release: None,
-    }
-}
-
-pub fn up_steps(steps: u32) -> Request {
-    Request::Up {
-        target: None,
-        steps: Some(steps),
-        phase: None,
-        release: None,
-    }
-}
-
-pub fn up_to(target: &str) -> Request {
-    Request::Up {
-        target: Some(target.to_owned()),
-        steps: None,
-        phase: None,
-        release: None,
-    }
-}
-
-pub fn down(steps: u32) -> Request {
-    Request::Down { steps }
-}
-
-pub fn redo(steps: u32) -> Request {
-    Request::Redo { steps }
-}
-
-pub fn to(target: &str) -> Request {
-    Request::To {
-        target: target.parse().unwrap(),
-    }
 }
