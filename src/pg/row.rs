@@ -95,24 +95,50 @@ pub struct Row {
 }
 
 impl Row {
-    /// Takes a tuple apart.
+    /// A row of that shape, without values yet.
+    ///
+    /// # Safety
+    /// `descriptor` outlives the row.
+    pub(super) unsafe fn of_shape(descriptor: pg_sys::TupleDesc) -> Row {
+        // SAFETY: the caller's; zeroed is a place that no row has.
+        unsafe {
+            let columns = (*descriptor).natts as usize;
+            Row {
+                values: vec![pg_sys::Datum::null(); columns],
+                nulls: vec![true; columns],
+                descriptor,
+                place: std::mem::zeroed(),
+            }
+        }
+    }
+
+    /// Takes a tuple apart; what the row held before has gone.
+    ///
+    /// # Safety
+    /// `tuple` is of the row's shape, and outlives what is read from the row.
+    pub(super) unsafe fn take(&mut self, tuple: pg_sys::HeapTuple) {
+        // SAFETY: the caller's; both vectors have a place for each column.
+        unsafe {
+            pg_sys::heap_deform_tuple(
+                tuple,
+                self.descriptor,
+                self.values.as_mut_ptr(),
+                self.nulls.as_mut_ptr(),
+            );
+            self.place = (*tuple).t_self;
+        }
+    }
+
+    /// A tuple, taken apart.
     ///
     /// # Safety
     /// `tuple` is of the shape of `descriptor`, and both outlive the row.
     pub(super) unsafe fn deform(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Row {
-        // SAFETY: the caller's; both vectors have a place for each column.
+        // SAFETY: the caller's.
         unsafe {
-            let columns = (*descriptor).natts as usize;
-            let mut values = vec![pg_sys::Datum::null(); columns];
-            let mut nulls = vec![true; columns];
-            pg_sys::heap_deform_tuple(tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-            let place = (*tuple).t_self;
-            Row {
-                values,
-                nulls,
-                descriptor,
-                place,
-            }
+            let mut row = Row::of_shape(descriptor);
+            row.take(tuple);
+            row
         }
     }
 

@@ -105,12 +105,14 @@ impl Table {
                 Order::Descending => pg_sys::ScanDirection::BackwardScanDirection,
             };
             let mut found = None;
+            let mut row = Row::of_shape(descriptor);
             while found.is_none() {
                 let tuple = pg_sys::systable_getnext_ordered(scan, direction);
                 if tuple.is_null() {
                     break;
                 }
-                found = pick(&Row::deform(tuple, descriptor));
+                row.take(tuple);
+                found = pick(&row);
             }
             pg_sys::systable_endscan_ordered(scan);
             pg_sys::PopActiveSnapshot();

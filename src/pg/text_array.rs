@@ -18,6 +18,9 @@ pub(super) unsafe fn find<T>(
     // aligned, the elements one after the other, where there is no bitmap of NULLs (dataoffset 0).
     unsafe {
         let array: *mut pg_sys::ArrayType = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast();
+        if (*array).ndim == 0 {
+            return None;
+        }
         if (*array).dataoffset != 0 || (*array).ndim != 1 {
             let texts = pgrx::Array::<'_, &str>::from_datum(datum, false)?;
             return texts.iter().flatten().find_map(pick);

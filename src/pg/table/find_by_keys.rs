@@ -42,13 +42,15 @@ impl Table {
                 &mut key,
             );
             let mut found = None;
+            let mut row = Row::of_shape(descriptor);
             while found.is_none() {
                 let forward = pg_sys::ScanDirection::ForwardScanDirection;
                 let tuple = pg_sys::systable_getnext_ordered(scan, forward);
                 if tuple.is_null() {
                     break;
                 }
-                found = unpacked.switch_to(|_| pick(&Row::deform(tuple, descriptor)));
+                row.take(tuple);
+                found = unpacked.switch_to(|_| pick(&row));
                 unpacked.reset();
             }
             pg_sys::systable_endscan_ordered(scan);
