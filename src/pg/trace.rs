@@ -16,7 +16,7 @@ use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
 use super::class;
 use super::depend::{self, Kind};
-use super::object::{Object, identity_of_overloads};
+use super::object::{Object, Relation, identity_of_overloads};
 
 /// What was told so far.
 #[derive(Debug, Default)]
@@ -154,8 +154,11 @@ fn on_drop(object: Object, column: i32) {
         touch_everything("drops an event trigger");
     }
     for dependency in depend::depends_on(object) {
+        let is_table = |object: Object| object.relation_kind() == Some(Relation::Table);
         let defines = match dependency.object.class {
             class::TYPE if object.is_use_of_types() => true,
+            // What a parent holds is less by its child.
+            class::RELATION if is_table(object) && is_table(dependency.object) => true,
             _ => object.is_part() && dependency.kind == Kind::Part,
         };
         if !dependency.object.is_system() && !is_created(dependency.object) {

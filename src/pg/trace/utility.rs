@@ -11,9 +11,10 @@ use belay_core::footprint::Access;
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, NodeTag};
 
-use self::names::{of_role, of_text};
-use super::{ON, touch_everything, touch_name};
+use self::names::{find_relation, of_role, of_text};
+use super::{ON, touch, touch_everything, touch_name};
 use crate::pg::list::cells;
+use crate::pg::object::Object;
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
 
@@ -117,6 +118,10 @@ unsafe extern "C-unwind" fn look(node: *mut pg_sys::Node) {
                 let name = (*node.cast::<pg_sys::AlterExtensionContentsStmt>()).extname;
                 touch_name(of_text("extension", name), Access::Define);
             }
+            NodeTag::T_AlterTableStmt => {
+                inheritance((*node.cast::<pg_sys::AlterTableStmt>()).cmds);
+                tested::look(NodeTag::T_AlterTableStmt, node);
+            }
             NodeTag::T_AlterRoleSetStmt => {
                 match of_role((*node.cast::<pg_sys::AlterRoleSetStmt>()).role) {
                     Some(role) => touch_name(role, Access::Define),
@@ -144,5 +149,20 @@ unsafe fn publication(all_tables: bool, objects: *mut pg_sys::List) {
         touch_everything("publishes all tables");
     } else if whole_schema {
         touch_everything("publishes all tables of a schema");
+    }
+}
+
+/// INHERIT and NO INHERIT change what the parent holds, and lock it as a reader does.
+unsafe fn inheritance(commands: *mut pg_sys::List) {
+    use pg_sys::AlterTableType::{AT_AddInherit, AT_DropInherit};
+    // SAFETY: AlterTableCmd nodes, whose definition is for these two a RangeVar.
+    unsafe {
+        for command in cells(commands) {
+            let command = command.cast::<pg_sys::AlterTableCmd>();
+            if (*command).subtype == AT_AddInherit || (*command).subtype == AT_DropInherit {
+                let parent = Object::relation(find_relation((*command).def.cast()));
+                touch(parent, Access::Define);
+            }
+        }
     }
 }
