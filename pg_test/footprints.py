@@ -75,15 +75,15 @@ class Order:
 
 
 def make_project(db: Database, project: str, ordering: str) -> None:
-    """A project whose migrations run in the schema of its name."""
+    """A project whose migrations run in the schema of its name, in front of `public`."""
     query = "SELECT belay.project_create(%s, ordering => %s, search_path => %s)"
-    db.execute(query, [project, ordering, sql.Identifier(project).as_string()])
+    db.execute(query, [project, ordering, f"{sql.Identifier(project).as_string()}, public"])
 
 
 def make_schema(db: Database, name: str, setup: str) -> None:
     """A schema with what the statements of `setup` make in it."""
     schema = sql.Identifier(name).as_string()
-    db.execute(f"CREATE SCHEMA {schema}; SET search_path = {schema}; {setup}; RESET search_path")
+    db.execute(f"CREATE SCHEMA {schema}; SET search_path = {schema}, public; {setup}; RESET search_path")
 
 
 def apply(db: Database, name: str, text: str, project: str) -> None:
