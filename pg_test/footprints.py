@@ -12,6 +12,7 @@ least one of them does more than read it, or when one of them counts as everythi
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import psycopg
 from psycopg import sql
@@ -39,6 +40,11 @@ class Footprint:
         ((reads, writes, defines, everything),) = db.rows(query, [project, name])
         assert reads is not None or everything is not None, f'no footprint was kept of "{name}"'
         return cls(frozenset(reads or ()), frozenset(writes or ()), frozenset(defines or ()), everything)
+
+    def within(self, schema: str) -> Footprint:
+        """With `{s}` for the schema that it ran in, to be held against that of another schema."""
+        renamed = [frozenset(re.sub(rf"\b{schema}(?=\b|_)", "{s}", one) for one in kind) for kind in (self.reads, self.writes, self.defines)]
+        return Footprint(*renamed, self.everything)
 
     def access(self, touched: str) -> str | None:
         for access in ("defines", "writes", "reads"):
@@ -100,7 +106,7 @@ def one_after_the_other(db: Database, project: str, first: str, second: str) -> 
             apply(db, name, text, project)
         except psycopg.Error as error:
             return Order(*found, error)
-        found[place] = Footprint.of(db, name, project)
+        found[place] = Footprint.of(db, name, project).within(project)
     return Order(*found)
 
 
