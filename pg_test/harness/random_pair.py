@@ -36,7 +36,7 @@ class _Names(dict):
 
     def __init__(self, random: Random, group: int, again: float) -> None:
         super().__init__(s="{s}")
-        self._random, self._group, self._again = random, group, again
+        self._random, self.group, self._again = random, group, again
         self._drawn: dict[str, list[str]] = {}
 
     def __missing__(self, word: str) -> str:
@@ -46,7 +46,7 @@ class _Names(dict):
         if before and self._random.random() < self._again:
             before.append(self._random.choice(before))
         else:
-            before.append(self._random.choice(WORDS[word]).replace("#", str(self._group)))
+            before.append(self._random.choice(WORDS[word]).replace("#", str(self.group)))
         return before[-1]
 
 
@@ -91,4 +91,4 @@ def _templates(random: Random, topic: str, without: frozenset[str] = frozenset()
 
 
 def _text(templates: list[str], names: _Names) -> str:
-    return ";\n".join(template.format_map(names) for template in templates)
+    return ";\n".join(template.replace("#", str(names.group)).format_map(names) for template in templates)
