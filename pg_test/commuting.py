@@ -103,7 +103,7 @@ def _run(databases: list[Database], schema: str, seed: int, pair: RandomPair) ->
     late, other = (text.replace("{s}", schema) for text in (pair.late, pair.other))
     orders = []
     for db, texts in zip(databases, ((other, late), (late, other))):
-        make_schema(db, schema, setup(1))
+        make_schema(db, schema, setup(1).replace("{s}", schema))
         orders.append(one_after_the_other(db, schema, *texts))
     return Judged(seed, pair, *orders)
 

@@ -1,12 +1,12 @@
-"""What migrations touched, as the ledger tells it, and what becomes of two of them in one order.
+"""What migrations touched, as the ledger tells it, and what becomes of two of them that run one after the other.
 
-    one = one_after_the_other(db, "p", "ALTER TABLE t ADD a int", "CREATE INDEX ON t (id)")
-    one.error                                   # what the second one failed with, else None
-    one.meeting                                 # why they are not disjoint, else None
-    one.first.defines                           # {'relation public.t'}
+    order = one_after_the_other(db, "p", "ALTER TABLE t ADD a int", "CREATE INDEX ON t (id)")
+    order.error                                   # what the second one failed with, else None
+    order.meeting                               # why they are not disjoint, else None
+    order.first.defines                         # {'relation public.t'}
 
-The verdict is computed here, from the columns of `belay.step`: two footprints meet when they share an object and at
-least one of them does more than read it, or when one of them counts as everything. `late_after` asks Belay.
+`Footprint.meeting` is the rule itself, told once more: two footprints meet when they share an object and at least one of
+them does more than read it, or when one of them counts as everything.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ def apply(db: Database, name: str, text: str, project: str) -> None:
     db.execute("CALL belay.migrate_up(project => %s)", [project])
 
 
-def one_after_the_other(db: Database, project: str, first: str, second: str) -> Order:
-    """Applies both in a project where any order goes, the one that sorts last at first."""
-    make_project(db, project, "permissive")
+def one_after_the_other(db: Database, project: str, first: str, second: str, ordering: str = "permissive") -> Order:
+    """Applies both, the one that sorts last at first. Where `ordering` is disjoint, Belay may refuse the second one."""
+    make_project(db, project, ordering)
     found: list[Footprint | None] = [None, None]
     for place, (name, text) in enumerate([(FIRST, first), (SECOND, second)]):
         try:
@@ -108,10 +108,3 @@ def one_after_the_other(db: Database, project: str, first: str, second: str) -> 
             return Order(*found, error)
         found[place] = Footprint.of(db, name, project).within(project)
     return Order(*found)
-
-
-def late_after(db: Database, project: str, other: str, late: str) -> None:
-    """Applies both in a project that keeps a late arrival only where it meets nothing; raises what the late one raises."""
-    make_project(db, project, "disjoint")
-    apply(db, FIRST, other, project)
-    apply(db, SECOND, late, project)

@@ -161,6 +161,11 @@ TABLES = [
     disjoint("owner / owner, two tables", "ALTER TABLE t OWNER TO {a}", "ALTER TABLE u OWNER TO {a}", "nothing shared"),
     meet("not null / insert", "ALTER TABLE t ALTER word SET NOT NULL", "INSERT INTO t VALUES (2)", "the rows are checked", clash=("23502", "23502")),
     meet("set default / insert", "ALTER TABLE t ALTER word SET DEFAULT 'two'", "INSERT INTO t VALUES (2)", "the row takes the default"),
+    meet("rename index / drop index if exists", "ALTER INDEX t_pkey RENAME TO made", "DROP INDEX IF EXISTS made", "an index has a name among the relations", clash=(None, "2BP01")),
+    meet("index if not exists / index of the same name on another table", "CREATE INDEX IF NOT EXISTS made ON t (id)", "CREATE INDEX made ON u (id)", "an index has a name among the relations", clash=(None, "42P07")),
+    meet("constraint / table if not exists of its name", "ALTER TABLE t ADD CONSTRAINT made UNIQUE (word)", "CREATE TABLE IF NOT EXISTS made ()", "an index has a name among the relations", clash=("42P07", None)),
+    meet("unnamed index / table of the name that it would take", "CREATE INDEX ON t (word)", "CREATE TABLE t_word_idx ()", "a name that the server looked for is read", clash=(None, "42P07")),
+    meet("created and dropped / create table of that name", "CREATE TABLE scratch (a int); DROP TABLE scratch", "CREATE TABLE scratch (b int)", "its name had to be free", clash=("42P07", None)),
     disjoint("created and dropped, twice", "CREATE TABLE scratch (a int); DROP TABLE scratch", "CREATE TABLE scratch (b int); DROP TABLE scratch", "nothing of it is left"),
     disjoint("temporary table, twice", "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT 1 AS a", "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT 2 AS b", "nothing of it is left"),
     meet("rename by a detour / alter", "ALTER TABLE t RENAME TO scratch; ALTER TABLE scratch RENAME TO tt", "ALTER TABLE t ADD a int", "the first name of all counts", clash=(None, "42P01")),
@@ -299,6 +304,8 @@ TYPES = [
     meet("type: cast of a literal / rename a value", "CREATE TABLE made AS SELECT 'low'::mood::text AS m", "ALTER TYPE mood RENAME VALUE 'low' TO 'down'", "a type that is used is read",
          "CREATE TYPE mood AS ENUM ('low')", clash=("22P02", None)),
     meet("create type / drop type if exists", "CREATE TYPE mood AS ENUM ('low')", "DROP TYPE IF EXISTS mood", "a name that is looked for and absent is read"),
+    meet("drop type if exists / create table of that name", "DROP TYPE IF EXISTS made", "CREATE TABLE made ()", "a table brings a type of its name", clash=("2BP01", None)),
+    meet("rename type / create view of the new name", "ALTER TYPE mood RENAME TO made", "CREATE VIEW made AS SELECT 1 AS n", "a view brings a type of its name", "CREATE TYPE mood AS ENUM ('low')", clash=("42710", "42710")),
     meet("text search: alter a configuration / use it", "ALTER TEXT SEARCH CONFIGURATION words DROP MAPPING FOR word", "INSERT INTO found SELECT 'one two'",
          "the generated column is made by it",
          "CREATE TEXT SEARCH CONFIGURATION words (COPY = simple); CREATE TABLE found (x text, v tsvector GENERATED ALWAYS AS (to_tsvector('words'::regconfig, x)) STORED)"),
@@ -316,6 +323,7 @@ SEQUENCES = [
          "CREATE SEQUENCE counter; CREATE TABLE x (n int DEFAULT nextval('counter')); CREATE TABLE y (n int DEFAULT nextval('counter'))"),
     disjoint("two tables with serial numbers of their own", "INSERT INTO x DEFAULT VALUES", "INSERT INTO y DEFAULT VALUES", "nothing shared", "CREATE TABLE x (n serial); CREATE TABLE y (n serial)"),
     meet("owned sequence / alter its table", "ALTER SEQUENCE x_n_seq RESTART 100", "DROP TABLE x", "a sequence goes with its table", "CREATE TABLE x (n serial)", clash=("42P01", None)),
+    meet("serial column / create sequence of the name that it would take", "CREATE TABLE x (n serial)", "CREATE SEQUENCE x_n_seq", "a name that the server looked for is read", clash=(None, "42P07")),
     meet("sequence read as a table / nextval", "INSERT INTO t SELECT last_value + 10 FROM counter", "SELECT nextval('counter')", "read and written", "CREATE SEQUENCE counter"),
 ]  # fmt: skip
 

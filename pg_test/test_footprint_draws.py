@@ -60,7 +60,7 @@ def test_of_200_pairs_on_unrelated_tables_at_least_190_are_called_disjoint(place
     for seed in range(FIRST_SEED, FIRST_SEED + 300):
         schema = f"d{seed}"
         first, second = (text.replace("{s}", schema) for text in draw_unrelated(Random(seed)))
-        make_schema(place, schema, setup(1) + setup(2))
+        make_schema(place, schema, (setup(1) + setup(2)).replace("{s}", schema))
         order = one_after_the_other(place, schema, first, second)
         if order.error is None:
             ran += 1

@@ -14,6 +14,11 @@ SETUP = """
     CREATE FUNCTION inlined#(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
     CREATE FUNCTION called#(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 + 1; END';
     CREATE FUNCTION wide#(numeric) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 50';
+    CREATE FUNCTION given#(int DEFAULT called#(1)) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+    CREATE TYPE span# AS RANGE (subtype = int);
+    CREATE TEXT SEARCH CONFIGURATION words# (COPY = simple);
+    CREATE FUNCTION summed#(point#) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1.x + $1.y; END';
+    CREATE OPERATOR <+> (FUNCTION = summed#, RIGHTARG = point#);
     CREATE FUNCTION stamp#() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.word := NEW.word || ''!''; RETURN NEW; END';
 
     CREATE TABLE parent# (id int PRIMARY KEY, word text);
@@ -36,9 +41,14 @@ SETUP = """
 
     CREATE FUNCTION counting#() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM plain#); END';
     CREATE FUNCTION noting#() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO plain# VALUES (NEW.id, TG_OP); RETURN NULL; END';
+    CREATE FUNCTION rows_of#() RETURNS SETOF plain# LANGUAGE sql STABLE AS 'SELECT * FROM plain#';
+    CREATE PROCEDURE doing#() LANGUAGE plpgsql AS 'BEGIN INSERT INTO plain# VALUES (7, ''done''); END';
     CREATE VIEW seen# AS SELECT id, word FROM parent#;
     CREATE VIEW seen_again# AS SELECT id, word, called#(id) AS n FROM seen#;
     CREATE MATERIALIZED VIEW kept# AS SELECT id, word FROM plain#;
+
+    GRANT ALL ON plain#, guarded# TO draw_a;
+    GRANT ALL ON SCHEMA {s} TO draw_a;
 
     INSERT INTO parent# VALUES (1, 'a'), (2, 'b');
     INSERT INTO child# VALUES (1, 'a', 1);
@@ -60,7 +70,7 @@ WORDS = {
     "view": ["seen#", "seen_again#"],
     "new": ["new#_1", "new#_2"],
     "column": ["added_1", "added_2"],
-    "index": ["index#_1", "index#_2"],
+    "index": ["index#_1", "index#_2", "new#_1"],
     "number": [str(number) for number in range(10, 40)],
     "word": ["x", "y", "z"],
     "function": ["inlined#(int)", "called#(int)", "counting#()", "stamp#()"],
@@ -73,7 +83,20 @@ WORDS = {
         "stamp#() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.word := NEW.word || ''?''; RETURN NEW; END'",
         "stamp#() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO plain# VALUES (NEW.id, ''stamp''); RETURN NEW; END'",
     ],
-    "expression": ["inlined#(3)", "called#(3)", "counting#()", "wide#(3)", "nextval('counter#')", "inlined#(called#(1))"],
+    "expression": ["inlined#(3)", "called#(3)", "counting#()", "wide#(3)", "nextval('counter#')", "inlined#(called#(1))", "given#()", "<+> ROW(1, 2)::point#"],
+    "looked": [
+        "obj_description('orphan#'::regclass, 'pg_class')", "col_description('plain#'::regclass, 1)", "pg_get_serial_sequence('typed#', 'id')",
+        "has_function_privilege('draw_b', 'called#(int)', 'EXECUTE')", "has_sequence_privilege('draw_b', 'counter#', 'USAGE')",
+        "has_type_privilege('draw_b', 'mood#', 'USAGE')", "has_any_column_privilege('draw_b', 'plain#', 'SELECT')",
+        "to_regtype('new#_1')", "to_regproc('new#_1')", "to_regclass('new#_1')", "to_regnamespace('{s}_extra#')",
+        "pg_get_functiondef('called#(int)'::regprocedure)", "pg_get_viewdef('seen#')", "pg_get_indexdef('plain_word#'::regclass)",
+        "pg_sequence_last_value('counter#')", "row_security_active('guarded#')", "pg_relation_is_updatable('seen#'::regclass, true)",
+        "format_type('mood#'::regtype, NULL)", "to_tsvector('words#', 'one two')", "enum_first(NULL::mood#)",
+        "array_to_string(enum_range(NULL::mood#), ',')", "nextval('coun' || 'ter#')", "'inlined#(int)'::regprocedure", "'counting#'::regproc",
+        "pg_describe_object('pg_class'::regclass, 'plain#'::regclass, 0)", "(SELECT count(*) FROM rows_of#())", "(SELECT p FROM plain# p LIMIT 1)",
+        "pg_function_is_visible('called#'::regproc)", "pg_get_expr('x', 0)", "'[1,4)'::span#", "(1::positive#)", "pg_typeof((SELECT max(word) FROM plain#))",
+        "pg_get_userbyid((SELECT relowner FROM pg_class WHERE oid = 'plain#'::regclass))", "current_schemas(false)",
+    ],
     "role": ["draw_a", "draw_b"],
     "privilege": ["SELECT", "INSERT", "ALL"],
     "label": ["mid", "top"],
@@ -85,6 +108,12 @@ WORDS = {
 
 TOPICS = {
     "tables": [
+        "CREATE TABLE {new} OF point#",
+        "SELECT id, word INTO {new} FROM {read}",
+        "CREATE TABLE plain#_word_idx (id int)",
+        "CREATE TABLE {new}_id_seq (id int)",
+        "SET LOCAL search_path = {extra}, {s}; CREATE TABLE {new} (id int); SET LOCAL search_path = {s}, public",
+        "SET ROLE draw_a; CREATE TABLE {new} (id int); RESET ROLE",
         "CREATE TABLE {new} (id int, word text)",
         "CREATE TABLE {new} (id int PRIMARY KEY, word text DEFAULT '{word}')",
         "CREATE TABLE IF NOT EXISTS {new} (id int, word text, note text)",
@@ -105,6 +134,12 @@ TOPICS = {
         "DO $$ BEGIN EXECUTE 'CREATE TABLE ' || '{new} (id int)'; END $$",
     ],
     "columns": [
+        "CREATE INDEX ON plain# (word)",
+        "CREATE INDEX {new} ON {table} (id)",
+        "ALTER TABLE orphan# ADD CONSTRAINT {new} UNIQUE (word)",
+        "ALTER TABLE {table} REPLICA IDENTITY FULL",
+        "CREATE INDEX {index} ON plain# (id) WHERE called#(id) > 0",
+        "ALTER TABLE parent# ADD COLUMN {column} serial",
         "ALTER TABLE {table} ADD COLUMN {column} int",
         "ALTER TABLE {table} ADD COLUMN {column} text DEFAULT '{word}'",
         "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} int DEFAULT {number}",
@@ -133,6 +168,14 @@ TOPICS = {
         "CREATE STATISTICS {index}_s ON id, word FROM {table}",
     ],
     "rows": [
+        "CALL doing#()",
+        "PREPARE p AS INSERT INTO {filled} (id, word) VALUES ({number}, 'p'); EXECUTE p; DEALLOCATE p",
+        "EXPLAIN ANALYZE INSERT INTO {filled} (id, word) VALUES ({number}, 'e')",
+        "COPY plain# (id) FROM PROGRAM 'echo {number}'",
+        "COPY {table} TO '/dev/null'",
+        "SET ROLE draw_a; INSERT INTO {filled} (id, word) VALUES ({number}, 'a'); RESET ROLE",
+        "SET ROLE draw_a; INSERT INTO guarded# (id, word) VALUES ({number}, 'a'); RESET ROLE",
+        "DELETE FROM parent# WHERE id = 1",
         "INSERT INTO {filled} (id, word) VALUES ({number}, '{word}')",
         "INSERT INTO {filled} (id, word) VALUES ({number}, '{word}')",
         "INSERT INTO {filled} (id, word) SELECT {number} + count(*), max(word) FROM {read}",
@@ -157,6 +200,8 @@ TOPICS = {
         "DO $$ BEGIN PERFORM FROM {new}; EXCEPTION WHEN undefined_table THEN INSERT INTO plain# VALUES ({number}, 'none'); END $$",
     ],
     "views": [
+        "CREATE TRIGGER {new} INSTEAD OF INSERT ON seen_again# FOR EACH ROW EXECUTE FUNCTION noting#()",
+        "CREATE OR REPLACE VIEW {new} WITH (security_invoker) AS SELECT * FROM {view}",
         "CREATE VIEW {new} AS SELECT * FROM {read}",
         "CREATE OR REPLACE VIEW {new} AS SELECT id FROM {read}",
         "CREATE OR REPLACE VIEW seen# AS SELECT id, word || '{word}' AS word FROM parent#",
@@ -171,9 +216,19 @@ TOPICS = {
         "INSERT INTO seen# VALUES ({number}, '{word}')",
         "COMMENT ON VIEW {view} IS '{word}'",
         "CREATE RULE copy AS ON INSERT TO {filled} DO ALSO INSERT INTO plain# VALUES (NEW.id, 'rule')",
-        "ALTER TABLE parent# ALTER word TYPE text COLLATE \"C\"",
     ],
     "functions": [
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
+        "CREATE TRIGGER {new} BEFORE INSERT ON {filled} FOR EACH ROW WHEN (called#(NEW.id) > 0) EXECUTE FUNCTION stamp#()",
+        "CREATE CONSTRAINT TRIGGER {new} AFTER INSERT ON {filled} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION noting#()",
+        "COMMENT ON TRIGGER stamp ON stamped# IS '{word}'",
+        "ALTER FUNCTION {function} SET search_path = pg_catalog, {s}",
+        "CREATE FUNCTION called#(bigint) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 70'",
+        "CREATE FUNCTION counting#(int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 80'",
+        "DROP OPERATOR <+> (NONE, point#)",
+        "CREATE OR REPLACE PROCEDURE doing#() LANGUAGE plpgsql AS 'BEGIN INSERT INTO plain# VALUES (8, ''done''); END'",
+        "INSERT INTO plain# SELECT * FROM rows_of#()",
+        "CREATE OR REPLACE FUNCTION rows_of#() RETURNS SETOF plain# LANGUAGE sql STABLE AS 'SELECT * FROM plain# LIMIT 1'",
         "CREATE OR REPLACE FUNCTION {replaced}",
         "CREATE OR REPLACE FUNCTION {replaced}",
         "CREATE FUNCTION {new}() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM {read}'",
@@ -195,10 +250,19 @@ TOPICS = {
         "ALTER FUNCTION {function} OWNER TO {role}",
         "COMMENT ON FUNCTION {function} IS '{word}'",
         "CREATE AGGREGATE {new}_a (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0', FINALFUNC = inlined#)",
-        "CREATE OPERATOR <+> (FUNCTION = called#, RIGHTARG = int)",
+        "CREATE OPERATOR <-> (FUNCTION = called#, RIGHTARG = int)",
         "ALTER FUNCTION inlined#(int) RENAME TO {new}",
     ],
     "types": [
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
+        "CREATE TYPE {new} AS RANGE (subtype = int)",
+        "CREATE DOMAIN {new} AS positive# CHECK (VALUE < 500)",
+        "CREATE TYPE {new} AS (m mood#, p point#)",
+        "CREATE TABLE {new} (m mood#[], s span#)",
+        "COMMENT ON CONSTRAINT positive#_check ON DOMAIN positive# IS '{word}'",
+        "ALTER TEXT SEARCH CONFIGURATION words# DROP MAPPING FOR asciiword",
+        "INSERT INTO plain# SELECT {number}, to_tsvector('words#', 'one two')::text",
+        "ALTER TYPE mood# RENAME TO {new}",
         "ALTER TYPE mood# ADD VALUE '{label}'",
         "ALTER TYPE mood# ADD VALUE IF NOT EXISTS '{label}' BEFORE 'high'",
         "ALTER TYPE mood# RENAME VALUE 'high' TO '{label}'",
@@ -225,6 +289,8 @@ TOPICS = {
         "ALTER TYPE mood# OWNER TO {role}",
     ],
     "sequences": [
+        "ALTER SEQUENCE counter# OWNED BY typed#.id",
+        "CREATE SEQUENCE {new}_id_seq",
         "SELECT nextval('counter#')",
         "SELECT setval('counter#', {number})",
         "ALTER SEQUENCE counter# RESTART {number}",
@@ -265,6 +331,8 @@ TOPICS = {
         "INSERT INTO plain# SELECT id, word FROM base#",
     ],
     "rights": [
+        "COMMENT ON POLICY own ON guarded# IS '{word}'",
+        "REVOKE ALL ON plain# FROM draw_a",
         "GRANT {privilege} ON {table} TO {role}",
         "GRANT {privilege} ON {read} TO {role}",
         "REVOKE {privilege} ON {table} FROM {role}",
@@ -295,6 +363,10 @@ TOPICS = {
         "INSERT INTO plain# SELECT {number}, has_table_privilege('{role}', '{s}.{table}', 'SELECT')::text",
     ],
     "database": [
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
+        "INSERT INTO plain# SELECT {number}, ({looked})::text",
         "CREATE SCHEMA {extra}; CREATE TABLE {extra_again}.{new} (id int)",
         "CREATE SCHEMA IF NOT EXISTS {extra}; CREATE TABLE {extra_again}.{new} AS SELECT * FROM {read}",
         "DROP SCHEMA IF EXISTS {extra}",
@@ -347,6 +419,6 @@ WIDE = frozenset(
     template
     for template in _ALL
     if any(part in template for part in (
-        "SCHEMA {s}", "pg_tables", "information_schema", "pg_get_viewdef", "has_table_privilege", "VACUUM",
+        "SCHEMA {s}", "pg_tables", "information_schema", "pg_get_viewdef", "has_table_privilege", "VACUUM", "looked", "{extra}",
     ))
 )  # fmt: skip
