@@ -108,3 +108,15 @@ def one_after_the_other(db: Database, project: str, first: str, second: str, ord
             return Order(*found, error)
         found[place] = Footprint.of(db, name, project).within(project)
     return Order(*found)
+
+
+def by_itself(db: Database, project: str, text: str) -> Footprint | None:
+    """What a migration would touch, told from a transaction that is rolled back; None where it fails."""
+    db.execute("BEGIN")
+    try:
+        apply(db, FIRST, text, project)
+        return Footprint.of(db, FIRST, project)
+    except psycopg.Error:
+        return None
+    finally:
+        db.execute("ROLLBACK")

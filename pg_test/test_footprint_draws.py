@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 from random import Random
-from typing import Iterator
 
 import pytest
 
 from commuting import judge, make_roles
-from footprints import make_schema, one_after_the_other
-from harness.database import Database
+from footprints import by_itself, make_project, make_schema
 from harness.random_pair import draw_pair, draw_unrelated, setup
 from harness.server import MAJORS, Server
 
@@ -48,25 +46,17 @@ def test_what_is_called_disjoint_may_run_in_either_order(with_roles: Server, fir
         assert min(disjoint, met) >= FEW, f"{disjoint} are disjoint, {met} meet, of {len(judged)}"
 
 
-@pytest.fixture
-def place(with_roles: Server) -> Iterator[Database]:
-    db = Database.create(with_roles, "belay_template")
-    yield db
-    db.remove()
-
-
-def test_of_200_pairs_on_unrelated_tables_at_least_190_are_called_disjoint(place: Database):
+def test_of_200_pairs_on_unrelated_tables_at_least_190_are_called_disjoint(with_roles: Server, new_database):
+    db = new_database()
+    make_schema(db, "d", (setup(1) + setup(2)).replace("{s}", "d"))
+    make_project(db, "d", "disjoint")
     met, ran = [], 0
     for seed in range(FIRST_SEED, FIRST_SEED + 300):
-        schema = f"d{seed}"
-        first, second = (text.replace("{s}", schema) for text in draw_unrelated(Random(seed)))
-        make_schema(place, schema, (setup(1) + setup(2)).replace("{s}", schema))
-        order = one_after_the_other(place, schema, first, second)
-        if order.error is None:
+        texts = [text.replace("{s}", "d") for text in draw_unrelated(Random(seed))]
+        first, second = (by_itself(db, "d", text) for text in texts)
+        if ran < 200 and first and second:
             ran += 1
-            if order.meeting:
-                met.append(f"{order.meeting}\n  {first}\n  {second}")
-        if ran == 200:
-            break
+            if meeting := first.meeting(second):
+                met.append("\n  ".join([meeting, *texts]))
     assert ran == 200, f"{ran} of 300 pairs run"
     assert len(met) <= 10, "\n".join(met)
