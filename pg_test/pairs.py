@@ -31,6 +31,8 @@ class Pair:
     setup: str = ""
     #: The SQLSTATE of the one that runs second, where the first one is in its way: `late` second, `other` second.
     clash: tuple[str | None, str | None] = (None, None)
+    #: Why Belay's verdict is wrong as yet.
+    wrong: str = ""
     #: Needs a database of its own.
     alone: bool = False
 
@@ -345,6 +347,11 @@ PARTITIONS = [
     meet("a child / alter the parent", "CREATE TABLE child (more int) INHERITS (t)", "ALTER TABLE t ADD a int", "the columns of the day are inherited"),
     meet("a child with rows / read the parent", "CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (9)", "CREATE TABLE made AS SELECT id FROM t", "the parent's rows are also the child's"),
     meet("insert into a child / read the parent", "INSERT INTO child VALUES (9)", "CREATE TABLE made AS SELECT id FROM t", "the parent's rows are also the child's", "CREATE TABLE child () INHERITS (t)"),
+    meet("drop a child / read the parent", "DROP TABLE child", "CREATE TABLE made AS SELECT id FROM t", "the parent's rows are also the child's", "CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (9)", wrong="a parent that a child leaves is only read"),
+    meet("no inherit / read the parent", "ALTER TABLE child NO INHERIT t", "CREATE TABLE made AS SELECT id FROM t", "the parent's rows are also the child's", "CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (9)", wrong="a parent that a child leaves is only read"),
+    meet("inherit / read the parent", "ALTER TABLE child INHERIT t", "CREATE TABLE made AS SELECT id FROM t", "the parent's rows are also the child's", "CREATE TABLE child (LIKE t); INSERT INTO child VALUES (9)"),
+    meet("drop a partition / read the parent", "DROP TABLE low", "CREATE TABLE made AS SELECT * FROM parted", "the parent's rows are those of its partitions",
+         "CREATE TABLE parted (n int) PARTITION BY RANGE (n); CREATE TABLE low PARTITION OF parted FOR VALUES FROM (0) TO (100); INSERT INTO parted VALUES (5)"),
     disjoint("children of two tables", "CREATE TABLE x () INHERITS (t)", "CREATE TABLE y () INHERITS (u)", "nothing shared"),
     disjoint("insert into two children", "INSERT INTO x VALUES (8)", "INSERT INTO y VALUES (9)", "the parent is only read", "CREATE TABLE x () INHERITS (t); CREATE TABLE y () INHERITS (t)"),
 ]  # fmt: skip

@@ -66,6 +66,8 @@ WORDS = {
     "table": _TABLES,
     #: Takes (id, word) with any id of `number` and, where there is one, its parent.
     "filled": [one for one in _TABLES if one not in ("low#",)],
+    #: Not a child: a parent that a child leaves is only read as yet.
+    "dropped": [one for one in _TABLES if one != "heir#"],
     "read": [*_TABLES, *_VIEWS, "second_heir#"],
     "view": ["seen#", "seen_again#"],
     "new": ["new#_1", "new#_2"],
@@ -123,8 +125,8 @@ TOPICS = {
         "CREATE TABLE {new} (id int, parent_id int REFERENCES parent#)",
         "CREATE TABLE {new} (m mood# DEFAULT 'low', n positive#, p point#, w text DEFAULT {expression}::text)",
         "DROP TABLE IF EXISTS {new}",
-        "DROP TABLE {table} CASCADE",
-        "DROP TABLE IF EXISTS {table} CASCADE",
+        "DROP TABLE {dropped} CASCADE",
+        "DROP TABLE IF EXISTS {dropped} CASCADE",
         "CREATE TABLE {new} (id int); DROP TABLE {new_again}",
         "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT * FROM {read}",
         "ALTER TABLE {table} RENAME TO {new}",
@@ -320,7 +322,7 @@ TOPICS = {
         "CREATE INDEX {index} ON parted# (id)",
         "CREATE TRIGGER {new} AFTER INSERT ON parted# FOR EACH ROW EXECUTE FUNCTION noting#()",
         "CREATE TABLE {new} () INHERITS (base#)",
-        "ALTER TABLE heir# NO INHERIT base#",
+        # Not NO INHERIT: a parent that a child leaves is only read as yet (see `wrong` in `pairs`).
         "ALTER TABLE plain# INHERIT base#",
         "ALTER TABLE base# ADD COLUMN {column} int DEFAULT {number}",
         "ALTER TABLE heir# ADD COLUMN {column} int",
