@@ -73,7 +73,7 @@ def marked(pair: Pair):
     return pytest.param(pair, id=pair.id, marks=marks)
 
 
-@pytest.mark.parametrize("pair", map(marked, PAIRS))
+@pytest.mark.parametrize("pair", [marked(pair) for pair in PAIRS])
 def test_the_verdict_of(places, pair: Pair):
     (late_second, first_verdict), (late_first, second_verdict) = (places(pair).run(pair, late_first) for late_first in (False, True))
     for order, clash, verdict in ((late_second, pair.clash[0], first_verdict), (late_first, pair.clash[1], second_verdict)):

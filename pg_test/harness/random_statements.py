@@ -66,8 +66,8 @@ WORDS = {
     "table": _TABLES,
     #: Takes (id, word) with any id of `number` and, where there is one, its parent.
     "filled": [one for one in _TABLES if one not in ("low#",)],
-    #: Not a child: a parent that a child leaves is only read as yet.
-    "dropped": [one for one in _TABLES if one != "heir#"],
+    #: Not plain#, which noting# writes: put off, such a trigger would call itself for ever.
+    "deferring": [one for one in _TABLES if one not in ("low#", "plain#")],
     "read": [*_TABLES, *_VIEWS, "second_heir#"],
     "view": ["seen#", "seen_again#"],
     "new": ["new#_1", "new#_2"],
@@ -125,8 +125,8 @@ TOPICS = {
         "CREATE TABLE {new} (id int, parent_id int REFERENCES parent#)",
         "CREATE TABLE {new} (m mood# DEFAULT 'low', n positive#, p point#, w text DEFAULT {expression}::text)",
         "DROP TABLE IF EXISTS {new}",
-        "DROP TABLE {dropped} CASCADE",
-        "DROP TABLE IF EXISTS {dropped} CASCADE",
+        "DROP TABLE {table} CASCADE",
+        "DROP TABLE IF EXISTS {table} CASCADE",
         "CREATE TABLE {new} (id int); DROP TABLE {new_again}",
         "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT * FROM {read}",
         "ALTER TABLE {table} RENAME TO {new}",
@@ -222,7 +222,7 @@ TOPICS = {
     "functions": [
         "INSERT INTO plain# SELECT {number}, ({looked})::text",
         "CREATE TRIGGER {new} BEFORE INSERT ON {filled} FOR EACH ROW WHEN (called#(NEW.id) > 0) EXECUTE FUNCTION stamp#()",
-        "CREATE CONSTRAINT TRIGGER {new} AFTER INSERT ON {filled} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION noting#()",
+        "CREATE CONSTRAINT TRIGGER {new} AFTER INSERT ON {deferring} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION noting#()",
         "COMMENT ON TRIGGER stamp ON stamped# IS '{word}'",
         "ALTER FUNCTION {function} SET search_path = pg_catalog, {s}",
         "CREATE FUNCTION called#(bigint) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 70'",
@@ -322,7 +322,7 @@ TOPICS = {
         "CREATE INDEX {index} ON parted# (id)",
         "CREATE TRIGGER {new} AFTER INSERT ON parted# FOR EACH ROW EXECUTE FUNCTION noting#()",
         "CREATE TABLE {new} () INHERITS (base#)",
-        # Not NO INHERIT: a parent that a child leaves is only read as yet (see `wrong` in `pairs`).
+        "ALTER TABLE heir# NO INHERIT base#",
         "ALTER TABLE plain# INHERIT base#",
         "ALTER TABLE base# ADD COLUMN {column} int DEFAULT {number}",
         "ALTER TABLE heir# ADD COLUMN {column} int",
