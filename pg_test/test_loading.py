@@ -740,6 +740,8 @@ GIVEN = {
     "rights": "'reader'",
     "base": """'{"1.sql": "SELECT 1"}'""",
     "head": """'{"1.sql": "SELECT 1"}'""",
+    "after": "'migration1'",
+    "reason": "'because'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a
@@ -752,7 +754,10 @@ NULL_HAS_A_MEANING = {
 }
 
 #: Internal, granted to nobody.
-INTERNAL = {"is_running", "find_runner", "is_unfinished", "is_pending", "find_project", "find_disorder"}
+INTERNAL = {
+    "is_running", "find_runner", "is_unfinished", "is_pending", "find_project", "find_disorder",
+    "find_acceptance", "find_late", "do_meet", "next_names", "describe_footprint",
+}  # fmt: skip
 
 
 def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):

@@ -426,6 +426,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     identity text;
 BEGIN
+    IF touched_by.object IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'object must not be null',
+            HINT = 'SELECT * FROM belay.touched_by(''users''); an unset variable is not one';
+    END IF;
     SELECT format('relation %I.%I', n.nspname, c.relname) INTO identity
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      -- An index counts as its table.
@@ -442,7 +446,7 @@ BEGIN
      ORDER BY s.id;
 END $$;
 COMMENT ON FUNCTION belay.touched_by IS
-'Which migrations touched a relation, by the name that it has now: how (read, write, define: the strongest), when and by whom, in the order in which they ran, in all projects. An index counts as its table. What ran without a footprint is not among them, and of what touched everything only what is known.';
+'Which migrations touched a relation, by the name that it has now: how (read, write, define: the strongest), when and by whom, in the order in which they ran, in all projects. An index counts as its table. What ran without a footprint is not among them, and of what touched everything only what is known. Errors: 22023 NULL.';
 
 REVOKE ALL ON FUNCTION belay.describe_footprint FROM PUBLIC;
 REVOKE ALL ON FUNCTION belay.touched_by FROM PUBLIC;
