@@ -1,6 +1,7 @@
 //! Steps: one row an attempt; what they leave in belay.applied.
 
-use belay_core::footprint::{Access, Footprint};
+mod touched;
+
 use belay_core::plan::Direction;
 use pgrx::datum::TimestampWithTimeZone;
 
@@ -13,6 +14,9 @@ use crate::pg::client;
 use crate::pg::row::Field;
 use crate::pg::spi::bind;
 use crate::pg::table::{self, Table};
+
+use self::touched::Objects;
+pub use self::touched::Touched;
 
 /// What every row about one attempt needs.
 #[derive(Debug)]
@@ -48,15 +52,6 @@ pub struct Place {
     pub line: Option<i32>,
 }
 
-/// What a step touched.
-#[derive(Debug, Clone, Copy)]
-pub struct Touched<'a> {
-    /// The footprint.
-    pub footprint: &'a Footprint,
-    /// Whether it holds also what came before the step in the same transaction.
-    pub cumulative: bool,
-}
-
 /// How an attempt ended; a step that is still open has no end.
 struct End<'a> {
     outcome: &'a str,
@@ -73,27 +68,6 @@ impl End<'_> {
             },
             place: Place::default(),
             sqlstate: None,
-        }
-    }
-}
-
-/// A footprint as the columns of belay.step hold it.
-struct Objects {
-    reads: Vec<String>,
-    writes: Vec<String>,
-    defines: Vec<String>,
-}
-
-impl Objects {
-    fn of(touched: Touched<'_>) -> Objects {
-        let list = |access| {
-            let objects = touched.footprint.objects(access);
-            objects.map(str::to_owned).collect()
-        };
-        Objects {
-            reads: list(Access::Read),
-            writes: list(Access::Write),
-            defines: list(Access::Define),
         }
     }
 }
