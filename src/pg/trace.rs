@@ -173,19 +173,33 @@ fn on_drop(object: Object, column: i32) {
     }
     touch(object, Access::Define);
     name(object, Access::Define);
-    if let Some((schema, name)) = object.function_name()
-        && object.class == class::PROCEDURE
-    {
-        touch_name(identity_of_overloads(&schema, &name), Access::Define);
-    }
+    overloads(object);
 }
 
-/// Tells an object by the name that it has now. Parts and the types of rows have none of their own.
+/// Tells an object by the name that it has now. Parts and the types of rows have none of their own, and a
+/// member of an extension is its extension: the server would look for what may have gone before it.
 fn name(object: Object, access: Access) {
+    if object.class != class::RELATION
+        && object.class != class::EXTENSION
+        && let Some(extension) = object.extension()
+    {
+        touch(extension, access);
+        return;
+    }
     if object.has_own_name()
         && let Some(identity) = object.identity()
     {
         touch_name(identity, access);
+    }
+}
+
+/// A function that is made, dropped or called something else changes what calls by its name mean.
+fn overloads(function: Object) {
+    if function.class == class::PROCEDURE
+        && function.extension().is_none()
+        && let Some((schema, name)) = function.function_name()
+    {
+        touch_name(identity_of_overloads(&schema, &name), Access::Define);
     }
 }
 
