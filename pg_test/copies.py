@@ -15,7 +15,8 @@ from harness.database import Database
 from ledger import state
 
 #: By their references, from what refers to nothing, with what is pending before what is applied.
-TABLES = ["project", "definition", "migration", "pending", "run", "step", "step_error", "applied", "unfinished"]
+TABLES = ["project", "definition", "migration", "pending", "run", "step", "step_error", "applied", "unfinished",
+          "announcement", "release_base", "client", "contract_query"]
 
 
 def ledger(db: Database) -> dict[str, list]:

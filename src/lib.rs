@@ -11,7 +11,7 @@ mod ledger;
 mod pg;
 mod registration;
 
-pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.3.0");
+pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.4.0");
 
 /// Called by the server when the library is loaded into a session.
 #[pgrx::pg_guard]

@@ -8,11 +8,14 @@
 pub mod backoff;
 pub mod check;
 pub mod checksum;
+pub mod contract;
 pub mod directive;
 pub mod footprint;
+pub mod gate;
 pub mod layout;
 pub mod name;
 pub mod naming;
 pub mod order;
 pub mod plan;
+pub mod snapshot;
 pub mod sql;

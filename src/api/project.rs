@@ -1,27 +1,27 @@
 //! Projects: `project_create` and `project_alter`.
 
-use pgrx::{AnyElement, pg_extern};
+use pgrx::{AnyElement, pg_extern, pg_sys};
 
 use super::{required, word};
 use crate::engine::alter::refuse_ordering;
 use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
 use crate::ledger::project::Settings;
+use crate::pg::arguments::Arguments;
 use crate::pg::{identity, spi};
 
 const ROW: &str = "SELECT p FROM belay.project p WHERE p.name OPERATOR(pg_catalog.=) $1";
 
-/// The settings as they were given; roles must exist.
-fn settings(
-    ordering: Option<&str>,
-    naming: Option<&str>,
-    allow_down: Option<bool>,
-    search_path: Option<&str>,
-    trusted: Option<Vec<Option<String>>>,
-    owner: Option<&str>,
-) -> Result<Settings> {
+/// The settings as they were given, in the order of the arguments; roles must exist.
+fn settings(arguments: &mut Arguments) -> Result<Settings> {
+    let ordering: Option<String> = arguments.next();
+    let naming: Option<String> = arguments.next();
+    let allow_down = arguments.next();
+    let search_path = arguments.next();
+    let trusted: Option<Vec<Option<String>>> = arguments.next();
     let trusted: Option<Vec<String>> = trusted.map(|roles| roles.into_iter().flatten().collect());
-    for role in trusted.iter().flatten().map(String::as_str).chain(owner) {
+    let owner: Option<String> = arguments.next();
+    for role in trusted.iter().flatten().chain(&owner) {
         if identity::role_by_name(role).is_none() {
             return Err(Failure::new(
                 Code::InvalidParameter,
@@ -33,14 +33,75 @@ fn settings(
             ));
         }
     }
-    refuse_foreign_owner(owner)?;
+    refuse_foreign_owner(owner.as_deref())?;
     Ok(Settings {
-        ordering: word(ordering, "ordering", "'strict', 'disjoint' or 'permissive'")?,
-        naming: word(naming, "naming", "'natural', 'release' or 'diesel'")?,
+        ordering: word(
+            ordering.as_deref(),
+            "ordering",
+            "'strict', 'disjoint' or 'permissive'",
+        )?,
+        naming: word(
+            naming.as_deref(),
+            "naming",
+            "'natural', 'release' or 'diesel'",
+        )?,
         allow_down,
-        search_path: search_path.map(str::to_owned),
+        search_path,
         trusted,
-        owner: owner.map(str::to_owned),
+        owner,
+        ..about_releases(arguments)?
+    })
+}
+
+/// The settings of projects with releases.
+fn about_releases(arguments: &mut Arguments) -> Result<Settings> {
+    let schemas: Option<Vec<Option<String>>> = arguments.next();
+    let contract: Option<String> = arguments.next();
+    let versioned: Option<Vec<Option<String>>> = arguments.next();
+    let versioned: Option<Vec<String>> =
+        versioned.map(|kinds| kinds.into_iter().flatten().collect());
+    for kind in versioned.iter().flatten() {
+        if !["function", "trigger", "type"].contains(&kind.as_str()) {
+            return Err(Failure::new(
+                Code::InvalidParameter,
+                format!("versioned => '{kind}' is not known"),
+                "use any of 'function', 'trigger' and 'type'",
+            ));
+        }
+    }
+    let gate_source: Option<String> = arguments.next();
+    let client_pattern: Option<String> = arguments.next();
+    if let Some(pattern) = client_pattern
+        .as_ref()
+        .filter(|one| !one.contains("{release}"))
+    {
+        return Err(Failure::new(
+            Code::InvalidParameter,
+            format!("client_pattern => '{pattern}' has no place for the release"),
+            "write {release} where application_name has it, as in '{project}/{release}'",
+        ));
+    }
+    let unknown_clients: Option<String> = arguments.next();
+    Ok(Settings {
+        schemas: schemas.map(|names| names.into_iter().flatten().collect()),
+        contract: word(
+            contract.as_deref(),
+            "contract",
+            "'enforce', 'report' or 'off'",
+        )?,
+        versioned,
+        gate_source: word(
+            gate_source.as_deref(),
+            "gate_source",
+            "'sessions' or 'checkin'",
+        )?,
+        client_pattern,
+        unknown_clients: word(
+            unknown_clients.as_deref(),
+            "unknown_clients",
+            "'allow' or 'refuse'",
+        )?,
+        ..Settings::default()
     })
 }
 
@@ -67,21 +128,13 @@ fn refuse_foreign_owner(owner: Option<&str>) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn project_create(
-    name: Option<&str>,
-    ordering: Option<&str>,
-    naming: Option<&str>,
-    allow_down: Option<bool>,
-    search_path: Option<&str>,
-    trusted: Option<Vec<Option<String>>>,
-    owner: Option<&str>,
-) -> Option<AnyElement> {
+fn project_create(fcinfo: pg_sys::FunctionCallInfo) -> Option<AnyElement> {
     entry(|| {
         let ledger = Ledger::open_to_write()?;
-        let name = required(name, "name")?;
-        refuse_bad_name(name)?;
-        let settings = settings(ordering, naming, allow_down, search_path, trusted, owner)?;
-        ledger.create_project(name, &settings)?;
+        let mut arguments = Arguments::of(fcinfo, &ledger.installed);
+        let name: String = required(arguments.next(), "name")?;
+        refuse_bad_name(&name)?;
+        ledger.create_project(&name, &settings(&mut arguments)?)?;
         spi::composite(ROW, &[spi::bind(name)])
     })
 }
@@ -102,20 +155,14 @@ fn refuse_bad_name(name: &str) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn project_alter(
-    name: Option<&str>,
-    ordering: Option<&str>,
-    naming: Option<&str>,
-    allow_down: Option<bool>,
-    search_path: Option<&str>,
-    trusted: Option<Vec<Option<String>>>,
-    owner: Option<&str>,
-) -> Option<AnyElement> {
+fn project_alter(fcinfo: pg_sys::FunctionCallInfo) -> Option<AnyElement> {
     entry(|| {
         let ledger = Ledger::open_to_write()?;
-        let project = ledger.project(required(name, "name")?)?;
+        let mut arguments = Arguments::of(fcinfo, &ledger.installed);
+        let name: String = required(arguments.next(), "name")?;
+        let project = ledger.project(&name)?;
         project.refuse_strangers("alter it")?;
-        let settings = settings(ordering, naming, allow_down, search_path, trusted, owner)?;
+        let settings = settings(&mut arguments)?;
         if let Some(naming) = settings.naming {
             ledger.refuse_renaming(&project, naming)?;
         }

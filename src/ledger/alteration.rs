@@ -25,7 +25,7 @@ pub struct Alteration {
 type Read = fn(&Row) -> Result<Value>;
 
 /// What is compared, but for the naming.
-const SETTINGS: [(&str, Read); 7] = [
+const SETTINGS: [(&str, Read); 13] = [
     ("name", |row| Ok(json!(row.get::<String>(c"name")?))),
     ("ordering", |row| Ok(json!(row.get::<String>(c"ordering")?))),
     ("naming_declared", |row| {
@@ -39,6 +39,22 @@ const SETTINGS: [(&str, Read); 7] = [
     }),
     ("owner", |row| Ok(json!(row.get_name(c"owner")?))),
     ("trusted", |row| Ok(json!(row.get_names(c"trusted")?))),
+    ("schemas", |row| {
+        Ok(json!(row.get::<Vec<String>>(c"schemas")?))
+    }),
+    ("contract", |row| Ok(json!(row.get::<String>(c"contract")?))),
+    ("versioned", |row| {
+        Ok(json!(row.get::<Vec<String>>(c"versioned")?))
+    }),
+    ("gate_source", |row| {
+        Ok(json!(row.get::<String>(c"gate_source")?))
+    }),
+    ("client_pattern", |row| {
+        Ok(json!(row.get::<String>(c"client_pattern")?))
+    }),
+    ("unknown_clients", |row| {
+        Ok(json!(row.get::<String>(c"unknown_clients")?))
+    }),
 ];
 
 impl Alteration {

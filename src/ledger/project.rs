@@ -1,7 +1,11 @@
 //! Projects: one independent history each.
 
+use belay_core::contract::Enforcement;
+use belay_core::gate::{Source, UnknownClients};
 use belay_core::naming::Naming;
 use belay_core::order::Ordering;
+
+use std::ffi::CStr;
 
 use super::Ledger;
 use crate::error::{Code, Failure, Result};
@@ -12,6 +16,9 @@ use pgrx::pg_sys::Oid;
 
 /// The project that exists by being used.
 pub const DEFAULT: &str = "default";
+
+/// The application_name of clients, where a project says nothing else.
+const CLIENT_PATTERN: &str = "{project}/{release}";
 
 /// A row of belay.project.
 #[derive(Debug, Clone)]
@@ -34,6 +41,18 @@ pub struct Project {
     pub owner: String,
     /// Roles whose migrations anybody may run.
     pub trusted: Vec<String>,
+    /// Schemas that the contract looks at; `None`: all but the server's and Belay's own.
+    pub schemas: Option<Vec<String>>,
+    /// What becomes of a migration that breaks the contract.
+    pub contract: Enforcement,
+    /// Kinds of objects that carry a version: function, trigger, type.
+    pub versioned: Vec<String>,
+    /// How the gate of post knows clients.
+    pub gate_source: Source,
+    /// The application_name of the project's clients, with `{project}` and `{release}`.
+    pub client_pattern: String,
+    /// Whether clients that show no release let a post run.
+    pub unknown_clients: UnknownClients,
 }
 
 impl Project {
@@ -52,6 +71,12 @@ impl Project {
             search_path: row.get(7)?,
             owner: row.require(8)?,
             trusted: row.require::<Vec<String>>(9)?,
+            schemas: row.get(10)?,
+            contract: row.require::<String>(11)?.parse().unwrap_or_default(),
+            versioned: row.require(12)?,
+            gate_source: row.require::<String>(13)?.parse().unwrap_or_default(),
+            client_pattern: row.require(14)?,
+            unknown_clients: row.require::<String>(15)?.parse().unwrap_or_default(),
         })
     }
 
@@ -69,6 +94,12 @@ impl Project {
             search_path: row.get(c"search_path")?,
             owner: row.get_name(c"owner")?.unwrap_or_default(),
             trusted: row.get_names(c"trusted")?,
+            schemas: row.get::<Vec<String>>(c"schemas")?,
+            contract: word(row, c"contract")?.parse().unwrap_or_default(),
+            versioned: row.require(c"versioned")?,
+            gate_source: word(row, c"gate_source")?.parse().unwrap_or_default(),
+            client_pattern: word(row, c"client_pattern")?,
+            unknown_clients: word(row, c"unknown_clients")?.parse().unwrap_or_default(),
         })
     }
 
@@ -102,6 +133,10 @@ impl Project {
     }
 }
 
+fn word(row: &Stored, column: &CStr) -> Result<String> {
+    row.require(column)
+}
+
 fn quote(name: &str) -> String {
     pgrx::spi::quote_identifier(name)
 }
@@ -121,13 +156,26 @@ pub struct Settings {
     pub trusted: Option<Vec<String>>,
     /// New owner.
     pub owner: Option<String>,
+    /// Schemas that the contract looks at; empty = all.
+    pub schemas: Option<Vec<String>>,
+    /// What becomes of a migration that breaks the contract.
+    pub contract: Option<Enforcement>,
+    /// Kinds of objects that carry a version.
+    pub versioned: Option<Vec<String>>,
+    /// How the gate of post knows clients.
+    pub gate_source: Option<Source>,
+    /// The application_name of the project's clients.
+    pub client_pattern: Option<String>,
+    /// Whether clients that show no release let a post run.
+    pub unknown_clients: Option<UnknownClients>,
 }
 
 impl Ledger {
     /// The project of that name.
     pub fn find_project(&self, name: &str) -> Result<Option<Project>> {
         const SQL: &str = "SELECT id, name, ordering, naming, naming_declared, allow_down,
-                    search_path, owner::text, trusted::text[]
+                    search_path, owner::text, trusted::text[],
+                    schemas, contract, versioned, gate_source, client_pattern, unknown_clients
                FROM belay.project WHERE name = $1";
         self.select_one(SQL, &[bind(name)], |row| Project::from_row(&row))
     }
@@ -172,8 +220,10 @@ impl Ledger {
     /// Makes a project that belongs to the current role.
     pub fn create_project(&self, name: &str, settings: &Settings) -> Result<()> {
         const SQL: &str = "INSERT INTO belay.project
-                (name, ordering, naming, naming_declared, allow_down, search_path, trusted, owner, created_by)
-               VALUES ($1, $2, $3, $3 IS NOT NULL, $4, $5, $6::text[]::name[], $7::text::name, $8::text::name)
+                (name, ordering, naming, naming_declared, allow_down, search_path, trusted, owner, created_by,
+                 schemas, contract, versioned, gate_source, client_pattern, unknown_clients)
+               VALUES ($1, $2, $3, $3 IS NOT NULL, $4, $5, $6::text[]::name[], $7::text::name, $8::text::name,
+                       nullif($9::text[], '{}'), $10, $11, $12, $13, $14)
                ON CONFLICT (name) DO NOTHING";
         let creator = identity::role_name(identity::current_role());
         let made = self.execute(
@@ -187,6 +237,12 @@ impl Ledger {
                 bind(settings.trusted.clone().unwrap_or_default()),
                 bind(settings.owner.clone().unwrap_or_else(|| creator.clone())),
                 bind(creator),
+                bind(settings.schemas.clone()),
+                bind(settings.contract.unwrap_or_default().word()),
+                bind(settings.versioned.clone().unwrap_or_default()),
+                bind(settings.gate_source.unwrap_or_default().word()),
+                bind(settings.client_pattern.as_deref().unwrap_or(CLIENT_PATTERN)),
+                bind(settings.unknown_clients.unwrap_or_default().word()),
             ],
         )?;
         if made == 0 {
@@ -211,7 +267,13 @@ impl Ledger {
                 allow_down = coalesce($4, allow_down),
                 search_path = CASE WHEN $5 IS NULL THEN search_path ELSE nullif($5, '') END,
                 trusted = coalesce($6::text[]::name[], trusted),
-                owner = coalesce($7::text::name, owner)
+                owner = coalesce($7::text::name, owner),
+                schemas = CASE WHEN $8::text[] IS NULL THEN schemas ELSE nullif($8, '{}') END,
+                contract = coalesce($9, contract),
+                versioned = coalesce($10, versioned),
+                gate_source = coalesce($11, gate_source),
+                client_pattern = coalesce($12, client_pattern),
+                unknown_clients = coalesce($13, unknown_clients)
               WHERE id = $1";
         self.execute(
             SQL,
@@ -223,6 +285,12 @@ impl Ledger {
                 bind(settings.search_path.clone()),
                 bind(settings.trusted.clone()),
                 bind(settings.owner.clone()),
+                bind(settings.schemas.clone()),
+                bind(settings.contract.map(Enforcement::word)),
+                bind(settings.versioned.clone()),
+                bind(settings.gate_source.map(Source::word)),
+                bind(settings.client_pattern.clone()),
+                bind(settings.unknown_clients.map(UnknownClients::word)),
             ],
         )?;
         Ok(())

@@ -1,0 +1,170 @@
+-- Belay 0.3.0 to 0.4.0. What stands here equals, object for object, what pg_belay--0.4.0.sql makes.
+\echo Use "ALTER EXTENSION pg_belay UPDATE TO '0.4.0'" to load this file. \quit
+
+-- ---------------------------------------------------------------------------
+-- Projects and steps
+-- ---------------------------------------------------------------------------
+ALTER TABLE belay.project
+    ADD COLUMN schemas text[],
+    ADD COLUMN contract text NOT NULL DEFAULT 'enforce',
+    ADD COLUMN versioned text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN gate_source text NOT NULL DEFAULT 'sessions',
+    ADD COLUMN client_pattern text NOT NULL DEFAULT '{project}/{release}',
+    ADD COLUMN unknown_clients text NOT NULL DEFAULT 'allow',
+    ADD CONSTRAINT project_contract_check CHECK (contract IN ('enforce', 'report', 'off')),
+    ADD CONSTRAINT project_versioned_check CHECK (versioned <@ '{function,trigger,type}' AND pg_catalog.array_position(versioned, NULL) IS NULL),
+    ADD CONSTRAINT project_gate_source_check CHECK (gate_source IN ('sessions', 'checkin')),
+    ADD CONSTRAINT project_client_pattern_check CHECK (client_pattern LIKE '%{release}%'),
+    ADD CONSTRAINT project_unknown_clients_check CHECK (unknown_clients IN ('allow', 'refuse'));
+COMMENT ON COLUMN belay.project.schemas IS 'Schemas that the contract and belay.snapshot look at; NULL: all but the server''s and Belay''s own.';
+COMMENT ON COLUMN belay.project.contract IS 'What pre and post may do: enforce (refuse where a phase is asked for, else report), report (warn), off.';
+COMMENT ON COLUMN belay.project.versioned IS 'Kinds of objects that carry a version, as in fetch_job_v2, and are never replaced in place: function, trigger, type.';
+COMMENT ON COLUMN belay.project.gate_source IS 'How the gate of post knows clients: sessions (application_name and check-ins) or checkin (check-ins only, and none at all refuses).';
+COMMENT ON COLUMN belay.project.client_pattern IS 'The application_name of the project''s clients; {project} and {release} stand for the names.';
+COMMENT ON COLUMN belay.project.unknown_clients IS 'Whether clients that show no release let a post run: allow or refuse.';
+ALTER TABLE belay.run
+    DROP CONSTRAINT run_verb_check,
+    ADD CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark', 'baseline', 'repair', 'accept', 'alter', 'announce'));
+ALTER TABLE belay.step
+    ADD COLUMN waived text[],
+    ADD COLUMN reported text[];
+COMMENT ON COLUMN belay.step.waived IS 'What it did against the contract, waived by its directives; one line each: rule, object, what, and the reason.';
+COMMENT ON COLUMN belay.step.reported IS 'What it did against the contract, where that only reports; one line each: rule, object and what.';
+
+-- ---------------------------------------------------------------------------
+-- Releases: what is deployed, what there was before, who is connected, what code sends
+-- ---------------------------------------------------------------------------
+CREATE TABLE belay.announcement (
+    id           bigint GENERATED ALWAYS AS IDENTITY,
+    project_id   integer NOT NULL,
+    release      text NOT NULL,
+    announced_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    announced_by name NOT NULL,
+    CONSTRAINT announcement_pkey PRIMARY KEY (id)
+);
+CREATE INDEX announcement_project ON belay.announcement (project_id, id);
+COMMENT ON TABLE belay.announcement IS 'Which release of a project''s code was deployed when, as told by belay.release_announce; the newest row counts. Append-only.';
+
+CREATE TABLE belay.release_base (
+    project_id integer NOT NULL,
+    release    text NOT NULL,
+    objects    jsonb NOT NULL,
+    taken_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT release_base_pkey PRIMARY KEY (project_id, release)
+);
+COMMENT ON TABLE belay.release_base IS 'The objects that were there when the first migration of a release began: what the contract of its pre protects.';
+COMMENT ON COLUMN belay.release_base.objects IS 'Identities, {"kind": ["name", ...], ...}.';
+
+CREATE TABLE belay.client (
+    project_id integer NOT NULL,
+    instance   text NOT NULL,
+    release    text NOT NULL,
+    seen_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    expires_at timestamptz NOT NULL,
+    role       name NOT NULL,
+    CONSTRAINT client_pkey PRIMARY KEY (project_id, instance)
+);
+COMMENT ON TABLE belay.client IS 'Instances of a project''s code that have told their release by belay.client_checkin.';
+COMMENT ON COLUMN belay.client.expires_at IS 'From then on the instance counts as gone.';
+
+CREATE TABLE belay.contract_query (
+    project_id    integer NOT NULL,
+    release       text NOT NULL,
+    name          text COLLATE "C" NOT NULL,
+    sql           text NOT NULL,
+    source        text NOT NULL,
+    search_path   text NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    registered_by name NOT NULL,
+    CONSTRAINT contract_query_pkey PRIMARY KEY (project_id, release, name),
+    CONSTRAINT contract_query_source_check CHECK (source IN ('registered', 'statements'))
+);
+COMMENT ON TABLE belay.contract_query IS 'What the code of a release sends. Private: SQL text may hold secrets.';
+COMMENT ON COLUMN belay.contract_query.sql IS 'One statement, with $1, $2, ... for its parameters.';
+COMMENT ON COLUMN belay.contract_query.source IS 'registered: by belay.contract_query; statements: by belay.contract_from_statements.';
+COMMENT ON COLUMN belay.contract_query.search_path IS 'search_path under which its names are looked up.';
+
+GRANT SELECT ON belay.announcement, belay.release_base, belay.client TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('belay.announcement', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.announcement_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.release_base', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.client', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.contract_query', '');
+
+-- ---------------------------------------------------------------------------
+-- Routines that gain an argument or a column: the new one takes the name of the old, which goes at the end of
+-- this script. Each is in this list.
+-- ---------------------------------------------------------------------------
+ALTER FUNCTION belay.project_create RENAME TO project_create_of_0_3_0;
+ALTER FUNCTION belay.project_alter RENAME TO project_alter_of_0_3_0;
+
+CREATE FUNCTION belay.project_create(
+    name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL,
+    schemas text[] DEFAULT NULL, contract text DEFAULT 'enforce', versioned text[] DEFAULT NULL, gate_source text DEFAULT 'sessions',
+    client_pattern text DEFAULT NULL, unknown_clients text DEFAULT 'allow')
+RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_create_wrapper';
+COMMENT ON FUNCTION belay.project_create IS
+'Makes a project: one independent migration history. It belongs to the current role unless owner says otherwise.
+naming is natural, release or diesel, or found from the first registration.
+schemas, contract (enforce, report, off), versioned, gate_source (sessions, checkin), client_pattern and unknown_clients (allow, refuse) are about releases: see the columns of belay.project.
+Errors: 42501 owner is a role that the caller is no member of, 42710 exists already, MG008 not a name.';
+
+CREATE FUNCTION belay.project_alter(
+    name text, ordering text DEFAULT NULL, naming text DEFAULT NULL, allow_down boolean DEFAULT NULL,
+    search_path text DEFAULT NULL, trusted text[] DEFAULT NULL, owner text DEFAULT NULL,
+    schemas text[] DEFAULT NULL, contract text DEFAULT NULL, versioned text[] DEFAULT NULL, gate_source text DEFAULT NULL,
+    client_pattern text DEFAULT NULL, unknown_clients text DEFAULT NULL)
+RETURNS belay.project LANGUAGE c AS 'MODULE_PATHNAME', 'project_alter_wrapper';
+COMMENT ON FUNCTION belay.project_alter IS
+'Changes a project; NULL leaves a value as it is, search_path => '''' and schemas => ''{}'' take it away. For the project''s owner, who gives it only to
+a role that it is a member of (42501). Each change is kept in belay.run (verb alter, arguments {"setting": [before, after]}) with role and time.
+Another ordering is refused while a run is going on (55P03); strict, too, while something is pending that sorts before what is applied and was not accepted (MG001).';
+
+-- ---------------------------------------------------------------------------
+-- The new ones belong to the owner of the old before they inherit its grants. Not by GRANT: within a script that
+-- counts as what the extension itself grants, and pg_dump would leave it out.
+-- ---------------------------------------------------------------------------
+DO $$
+DECLARE
+    pair record;
+BEGIN
+    FOR pair IN
+        SELECT new.oid AS new, old.oid AS old, new.oid::pg_catalog.regprocedure AS new_name, old.oid::pg_catalog.regprocedure AS old_name,
+               pg_catalog.pg_get_userbyid(old.proowner) AS owner
+          FROM pg_catalog.pg_proc old
+          JOIN pg_catalog.pg_proc new ON new.pronamespace = old.pronamespace
+           AND old.proname = (new.proname || '_of_0_3_0')::pg_catalog.name
+         WHERE old.pronamespace = 'belay'::pg_catalog.regnamespace
+         ORDER BY old.proname
+    LOOP
+        EXECUTE pg_catalog.format('ALTER ROUTINE %s OWNER TO %I', pair.new_name, pair.owner);
+        EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', pair.new_name);
+        INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+        SELECT d.dbid, d.classid, pair.new, d.objsubid, d.refclassid, d.refobjid, d.deptype
+          FROM pg_catalog.pg_shdepend d
+         WHERE d.objid = pair.old AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'a'
+           AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database());
+        UPDATE pg_catalog.pg_proc n SET proacl = o.proacl FROM pg_catalog.pg_proc o WHERE n.oid = pair.new AND o.oid = pair.old;
+        EXECUTE pg_catalog.format('DROP ROUTINE %s', pair.old_name);
+    END LOOP;
+END $$;
+
+-- All that was made here belongs to the extension's owner, whoever updates it.
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN
+        SELECT pg_catalog.format('ALTER ROUTINE %s OWNER TO %I', p.oid::pg_catalog.regprocedure, pg_catalog.pg_get_userbyid(e.extowner)) AS command
+          FROM pg_catalog.pg_proc p, pg_catalog.pg_extension e
+         WHERE e.extname = 'pg_belay' AND p.pronamespace = 'belay'::pg_catalog.regnamespace AND p.proowner <> e.extowner
+        UNION ALL
+        -- Its sequence and its type follow a table.
+        SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::pg_catalog.regclass, pg_catalog.pg_get_userbyid(e.extowner))
+          FROM pg_catalog.pg_class c, pg_catalog.pg_extension e
+         WHERE e.extname = 'pg_belay' AND c.relnamespace = 'belay'::pg_catalog.regnamespace AND c.relkind = 'r' AND c.relowner <> e.extowner
+    LOOP
+        EXECUTE made.command;
+    END LOOP;
+END $$;
