@@ -13,6 +13,7 @@
 From `harness`: `expect_error`, `poll_until`, `Session`; see their modules.
 BELAY_PRELOAD=pg_stat_statements,auto_explain runs the suite beside other hooking libraries.
 BELAY_KEEP=1 leaves the servers' data in .belay/run when the run ends.
+BELAY_ALL=1 runs all cases of the tests marked `thinned` also on a major between the oldest and the newest.
 """
 
 from __future__ import annotations
@@ -36,6 +37,24 @@ TEMPLATE = "belay_template"
 
 for variable in [name for name in os.environ if name.startswith("PG") and not name.startswith("PGRX_")]:
     del os.environ[variable]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test marked `thinned`, a major between the oldest and the newest takes every third case: each another third."""
+    at = MAJORS.index(int(os.environ.get("BELAY_PG", max(MAJORS))))
+    if at in (0, len(MAJORS) - 1) or os.environ.get("BELAY_ALL") or os.environ.get("BELAY_SOAK_DRAWS"):
+        return
+    seen: dict[str, int] = {}
+    left_out = []
+    for item in items:
+        if item.get_closest_marker("thinned"):
+            test = item.nodeid.split("[")[0]
+            seen[test] = seen.get(test, -1) + 1
+            if seen[test] % 3 != at % 3:
+                left_out.append(item)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,7 @@ def databases() -> Databases:
     return Databases()
 
 
+@pytest.mark.thinned
 @at_each_moment
 @pytest.mark.parametrize("kind", ["cancel", "terminate the backend"])
 def test_what_ends_a_call_at_any_boundary_is_survived(server: Server, databases: Databases, moment: Moment, kind: str):
@@ -121,6 +122,7 @@ def test_what_ends_a_call_at_any_boundary_is_survived(server: Server, databases:
     assert outcome.error is not None or (kind == "cancel" and moment.ledger)
 
 
+@pytest.mark.thinned
 @at_each_moment
 def test_an_immediate_stop_at_any_boundary_is_survived(
     crash_server: Callable[[], Server], databases: Databases, moment: Moment
@@ -156,6 +158,7 @@ def test_a_commit_that_fails_is_survived(server: Server, databases: Databases, c
     assert outcome.error.sqlstate == "23503"
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("drawn", SETS.values(), ids=SETS)
 @pytest.mark.parametrize("kind", ["statement timeout", "lock timeout"])
 def test_a_timeout_of_a_statement_is_survived(server: Server, databases: Databases, drawn: MigrationSet, kind: str):

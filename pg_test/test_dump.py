@@ -46,6 +46,7 @@ def test_a_ledger_survives_every_way(db, new_database, tmp_path, way):
     assert (applied(copy), tables(copy)) == (names(1, 2, 3, 4, 5), ["t1", "t2", "t3", "t4", "t5"])
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("way", [as_text, children_first, parallel_custom], ids=lambda way: way.__name__)
 @pytest.mark.parametrize("arrange", HISTORIES, ids=lambda arrange: arrange.__name__)
 def test_a_history_survives(db, new_database, tmp_path, arrange, way):
@@ -60,6 +61,7 @@ def test_a_history_survives(db, new_database, tmp_path, arrange, way):
     assert is_sealed(copy)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("arrange", HISTORIES, ids=lambda arrange: arrange.__name__)
 def test_a_copy_goes_on_as_the_original_does(db, new_database, arrange):
     arrange(db)

@@ -163,6 +163,7 @@ def call_until(session, call: str, sqlstate: str) -> Outcome:
     return Outcome(raised.value, session)
 
 
+@pytest.mark.thinned
 @in_each_way
 @pytest.mark.parametrize("shortage", SHORTAGES.values(), ids=SHORTAGES)
 def test_a_backend_that_runs_out_of_something_is_survived(new_database, shortage, call, head):
@@ -231,6 +232,7 @@ def ledger_cases() -> Iterator:
                 yield pytest.param(table, call, head, id=f"{table}-{title}")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("table, call, head", list(ledger_cases()))
 def test_a_full_disk_of_the_ledger_is_survived_and_the_migrations_own_error_arrives(new_database, disk, table, call, head):
     """Neither what succeeded nor what failed can be written."""

@@ -32,6 +32,7 @@ def with_roles(server: Server) -> Server:
     return server
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + DRAWS, BATCH))
 def test_what_is_called_disjoint_may_run_in_either_order(with_roles: Server, first: int):
     seeds = range(first, min(first + BATCH, FIRST_SEED + DRAWS))

@@ -36,6 +36,7 @@ def databases() -> Databases:
     return Databases()
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + DRAWS))
 def test_a_disturbed_run_is_survived(
     server: Server, crash_server: Callable[[], Server], databases: Databases, seed: int

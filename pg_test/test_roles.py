@@ -362,6 +362,7 @@ ROUND = {
 }  # fmt: skip
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("where", ["plain", "in a migration"])
 @pytest.mark.parametrize("attempt", ROUND.values(), ids=ROUND)
 def test_a_deployer_finds_no_way_round(db, attempt, where):

@@ -321,6 +321,7 @@ def test_a_wrong_ledger_is_refused_at_the_first_write_and_can_be_read(db, new_da
     assert not is_sealed(made)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("replication", ["origin", "replica"])
 @pytest.mark.parametrize("case", [case for case in WRONG if WRONG[case].last])
 def test_wrong_rows_are_refused_at_once_after_the_seal(db, new_database, case, replication):

@@ -135,6 +135,7 @@ def mend(db: Database, name: str, body: str) -> None:
     db.execute("SELECT belay.migrate_register(%s, %s, replace => true)", [name, text])
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "body, mode",
     [
@@ -415,6 +416,7 @@ ATTACKS = {
 HOWS = ("plain", "EXECUTE", "transaction off")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "attack, how",
     [
