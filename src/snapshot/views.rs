@@ -1,0 +1,29 @@
+//! Views and materialized views.
+
+use belay_core::snapshot::{Kind, Snapshot};
+use pgrx::pg_sys::Oid;
+
+use super::read::{self, comment, grants, no_member};
+use crate::error::Result;
+
+/// Printed as `\d+` prints them: of the server's two forms the one that can be had on every major.
+const VIEWS: &str = concat!(
+    "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
+       pg_catalog.json_build_object(
+            'kind', CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END,
+            'definition', pg_catalog.pg_get_viewdef(c.oid, true),
+            'options', (SELECT pg_catalog.json_agg(o.o ORDER BY o.o COLLATE \"C\") FROM pg_catalog.unnest(c.reloptions) o (o)),
+            'access_method', (SELECT m.amname FROM pg_catalog.pg_am m WHERE m.oid = c.relam))::text, ",
+    grants!("c.relacl", "c.relowner"),
+    "::text, ",
+    comment!("pg_class", "c.oid"),
+    " FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relnamespace = ANY ($1) AND c.relkind IN ('v', 'm') AND ",
+    no_member!("pg_class", "c.oid")
+);
+
+/// Reads them; their OIDs.
+pub fn read(snapshot: &mut Snapshot, schemas: &[Oid]) -> Result<Vec<Oid>> {
+    read::read(snapshot, Kind::View, VIEWS, schemas)
+}
