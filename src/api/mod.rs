@@ -3,6 +3,7 @@
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
 mod check_order;
+mod contract_query;
 mod files;
 mod history;
 mod load;
@@ -13,6 +14,7 @@ mod project;
 mod register;
 mod triggers;
 mod verbs;
+mod versioned;
 mod wait;
 
 use std::time::Duration;

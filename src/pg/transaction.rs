@@ -164,6 +164,25 @@ fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Runs `body` and undoes what it did in the database, however it ends: the locks that it took, too. What
+/// comes after it finds the transaction as it was.
+pub fn in_undone_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let who = identity::identity();
+    // SAFETY: as in_subtransaction.
+    let result = unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let result = error::catch(body);
+        pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    };
+    result.inspect_err(|_| identity::put_back(who))
+}
+
 /// Which transaction and subtransaction is open.
 pub fn current() -> (u64, u32) {
     // SAFETY: reads the transaction's state; no id is assigned here.
