@@ -51,7 +51,7 @@ pub fn register(
     sql: &str,
 ) -> Result<Outcome> {
     refuse_bad_name(name)?;
-    analysis::refuse_unfit(sql)?;
+    crate::pg::error::catch(|| analysis::refuse_unfit(sql)).map_err(|e| pointing_into(e, sql))?;
     let Some(old) = ledger.lock_contract_query(project, release, name)? else {
         ledger.put_contract_query(project, release, name, sql)?;
         return Ok(Outcome::Added);
@@ -77,6 +77,15 @@ pub fn register(
     }
     ledger.put_contract_query(project, release, name, sql)?;
     Ok(Outcome::Replaced)
+}
+
+/// The server's caret belongs into the query, not into the statement that brought it.
+fn pointing_into(mut failure: Failure, sql: &str) -> Failure {
+    if let Failure::Server(error) = &mut failure {
+        error.internal_position = std::mem::take(&mut error.cursor_position);
+        error.internal_query = Some(sql.to_owned());
+    }
+    failure
 }
 
 /// Registers it if it passes now; what is no query, or does not pass, is left out.
