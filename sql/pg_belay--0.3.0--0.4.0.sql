@@ -72,16 +72,13 @@ CREATE TABLE belay.contract_query (
     release       text NOT NULL,
     name          text COLLATE "C" NOT NULL,
     sql           text NOT NULL,
-    source        text NOT NULL,
     search_path   text NOT NULL,
     registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     registered_by name NOT NULL,
-    CONSTRAINT contract_query_pkey PRIMARY KEY (project_id, release, name),
-    CONSTRAINT contract_query_source_check CHECK (source IN ('registered', 'statements'))
+    CONSTRAINT contract_query_pkey PRIMARY KEY (project_id, release, name)
 );
 COMMENT ON TABLE belay.contract_query IS 'What the code of a release sends. Private: SQL text may hold secrets.';
 COMMENT ON COLUMN belay.contract_query.sql IS 'One statement, with $1, $2, ... for its parameters.';
-COMMENT ON COLUMN belay.contract_query.source IS 'registered: by belay.contract_query; statements: by belay.contract_from_statements.';
 COMMENT ON COLUMN belay.contract_query.search_path IS 'search_path under which its names are looked up.';
 
 GRANT SELECT ON belay.announcement, belay.release_base, belay.client TO PUBLIC;
@@ -145,6 +142,149 @@ COMMENT ON FUNCTION belay.snapshot_diff IS
 REVOKE ALL ON FUNCTION belay.snapshot, belay.snapshot_hash, belay.snapshot_diff FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- What the code of releases sends
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.contract_query(release text, name text, sql text, project text DEFAULT 'default')
+RETURNS text LANGUAGE c AS 'MODULE_PATHNAME', 'contract_query_wrapper';
+COMMENT ON FUNCTION belay.contract_query(text, text, text, text) IS
+'Registers what the code of a release sends: one SELECT, INSERT, UPDATE, DELETE, MERGE or CALL, with $1, $2, ... for its parameters. It is looked up along the search_path of now. Returns added, replaced or unchanged.
+Around a pre of a release the queries of the release before it have to keep passing the server''s parse analysis, after its last pre its own, too, and around its post its own (MG019); see the project''s contract. They are never planned or executed. A parameter''s type comes from its place; write $1::integer where overloaded functions need it.
+Another text replaces the one of that name until the release is announced (MG003), and only for whoever registered it and the project''s owner (42501). Errors: MG008 name, MG010 not such a statement, 22023 NULL, no release, or a project without releases, 42601 syntax.';
+
+CREATE FUNCTION belay.contract_queries(
+    release text, queries jsonb, only_passing boolean DEFAULT false, project text DEFAULT 'default',
+    OUT name text, OUT action text, OUT reason text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'contract_queries_wrapper';
+COMMENT ON FUNCTION belay.contract_queries(text, jsonb, boolean, text) IS
+'Registers many queries of a release, given as {"name": "sql", ...}; see contract_query. One row each: added, replaced, unchanged, or with only_passing left out, with the reason: what is no query, or does not pass now. Queries that it does not hold stay. Errors: those of contract_query.';
+
+-- What the caller may see of pg_stat_statements, whichever schema that is in.
+CREATE FUNCTION belay.seen_statements() RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place name;
+    hidden bigint;
+    found_statements jsonb;
+BEGIN
+    SELECT n.nspname INTO place
+      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'pg_stat_statements is not installed in this database',
+            HINT = 'CREATE EXTENSION pg_stat_statements; the library has to be in shared_preload_libraries, too';
+    END IF;
+    -- Statements of Belay's own, and those that functions sent, are nothing that a client sends.
+    EXECUTE format('SELECT count(*) FILTER (WHERE s.queryid IS NULL),
+                           jsonb_object_agg(''statement '' || s.queryid, s.query)
+                               FILTER (WHERE s.queryid IS NOT NULL AND s.query !~* ''\mbelay\s*\.'')
+                      FROM %I.pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+                     WHERE d.datname = current_database() AND s.toplevel', place)
+       INTO hidden, found_statements;
+    IF hidden > 0 THEN
+        RAISE NOTICE USING MESSAGE = format('%s statements of other roles are not shown to %I', hidden, current_user),
+            HINT = format('GRANT pg_read_all_stats TO %I', current_user);
+    END IF;
+    RETURN coalesce(found_statements, '{}');
+END $$;
+COMMENT ON FUNCTION belay.seen_statements IS
+'What contract_from_statements takes: the statements of this database that pg_stat_statements shows the caller, by queryid: {"statement 123": "SELECT ... $1", ...}. Not those of Belay or those inside functions. Errors: 55000 not installed, or not loaded.';
+
+CREATE FUNCTION belay.contract_from_statements(
+    release text, project text DEFAULT 'default', OUT name text, OUT action text, OUT reason text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'contract_from_statements_wrapper';
+COMMENT ON FUNCTION belay.contract_from_statements(text, text) IS
+'Registers as contract queries of a release what pg_stat_statements has seen in this database. Call it while that release''s code runs, along its search_path. One row a statement: added, replaced, unchanged or left out, with the reason: utility statements, and what does not pass now (the texts are not always SQL: interval $1). Sees what the caller may see there: GRANT pg_read_all_stats.
+Errors: 55000 pg_stat_statements is not installed or not loaded, and those of contract_query.';
+
+CREATE FUNCTION belay.contract_query_drop(release text, name text, project text DEFAULT 'default')
+RETURNS integer LANGUAGE c AS 'MODULE_PATHNAME', 'contract_query_drop_wrapper';
+COMMENT ON FUNCTION belay.contract_query_drop IS
+'Drops a contract query of a release; name => ''@all'' drops all of that release. Returns how many. For whoever registered it and the project''s owner (42501). Errors: MG011 not registered, 22023 NULL or no release.';
+
+CREATE FUNCTION belay.contract_check(
+    release text DEFAULT NULL, project text DEFAULT 'default',
+    OUT release text, OUT name text, OUT passes boolean, OUT sqlstate text, OUT message text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'contract_check_wrapper';
+COMMENT ON FUNCTION belay.contract_check(text, text) IS
+'Whether the contract queries of a release, or of all (NULL), pass the server''s parse analysis and rewriting now, as the caller; with the server''s own error where they do not. Nothing is planned or executed. Errors: MG011 unknown project, 22023 no release.';
+
+-- Internal: the functions and types that the contract queries use.
+CREATE FUNCTION belay.contract_uses(project text)
+RETURNS TABLE (release text, name text, live boolean, classid oid, objid oid)
+LANGUAGE c AS 'MODULE_PATHNAME', 'contract_uses_wrapper';
+COMMENT ON FUNCTION belay.contract_uses IS 'The functions and types that a project''s contract queries use; live: no post of a later release has run. Queries that do not pass have no row.';
+
+-- ---------------------------------------------------------------------------
+-- Names that carry a version
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.versioned_name(base text, n integer)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'versioned_name_wrapper';
+COMMENT ON FUNCTION belay.versioned_name IS
+'The name of a version: versioned_name(''fetch_job'', 2) is fetch_job_v2. At most 63 bytes: the base is cut, never the version. Not quoted. Errors: 22023 NULL, n below 1, an empty base, or one that carries a version already.';
+
+CREATE FUNCTION belay.object_versions(project text DEFAULT 'default')
+RETURNS TABLE (base text, kind text, schema text, version integer, object text, release text, calls bigint,
+               needed_by text[], used_by text[], may_drop boolean, reason text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(object_versions.project);
+    counted CONSTANT boolean := current_setting('track_functions') <> 'none';
+BEGIN
+    RETURN QUERY
+    WITH candidate AS (
+        SELECT 'pg_proc'::regclass::oid AS classid, f.oid, 'function' AS kind, f.proname::text AS name, f.pronamespace AS namespace, 0::oid AS parent
+          FROM pg_proc f
+        UNION ALL
+        SELECT 'pg_trigger'::regclass, t.oid, 'trigger', t.tgname, c.relnamespace, c.oid
+          FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgparentid = 0
+        UNION ALL
+        -- A table's row type is the table.
+        SELECT 'pg_type'::regclass, y.oid, 'type', y.typname, y.typnamespace, 0
+          FROM pg_type y LEFT JOIN pg_class c ON c.oid = y.typrelid
+         WHERE y.typtype IN ('e', 'd', 'r') OR y.typtype = 'c' AND c.relkind = 'c'
+    ), versioned AS (
+        SELECT c.classid, c.oid, c.kind, n.nspname::text AS schema, m.part[1] AS base, m.part[2]::integer AS version,
+               m.part[2]::integer = max(m.part[2]::integer) OVER (PARTITION BY c.kind, c.namespace, c.parent, m.part[1]) AS newest,
+               (pg_identify_object(c.classid, c.oid, 0)).identity AS identity
+          FROM candidate c
+          JOIN pg_namespace n ON n.oid = c.namespace
+         CROSS JOIN LATERAL regexp_match(c.name, '^(.+)_v([1-9][0-9]{0,8})$') AS m (part)
+         WHERE m.part IS NOT NULL
+           AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'belay') AND n.nspname !~ '^pg_(toast|temp|toast_temp)'
+           AND (p.schemas IS NULL OR n.nspname = ANY (p.schemas))
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classid AND d.objid = c.oid AND d.deptype = 'e')
+    ), uses AS MATERIALIZED (
+        SELECT u.classid, u.objid, array_agg(DISTINCT u.release) AS releases, array_agg(DISTINCT u.release) FILTER (WHERE u.live) AS live
+          FROM belay.contract_uses(object_versions.project) u GROUP BY u.classid, u.objid
+    )
+    SELECT v.base, v.kind, v.schema, v.version, v.identity,
+           (SELECT m.release FROM belay.applied a JOIN belay.step s ON s.id = a.step_id JOIN belay.migration m ON m.id = a.migration_id
+             WHERE a.project_id = p.id AND v.kind || ' ' || v.identity = ANY (s.defines) ORDER BY a.position LIMIT 1),
+           CASE WHEN counted AND v.kind = 'function' THEN coalesce(pg_stat_get_function_calls(v.oid), 0) END,
+           needs.list, coalesce(u.releases, '{}'),
+           NOT v.newest AND u.live IS NULL AND needs.list = '{}',
+           concat_ws('; ',
+               'used by contract queries of ' || array_to_string(u.live, ', '),
+               'needed by ' || nullif(array_to_string(needs.list, ', '), ''),
+               CASE WHEN v.newest THEN 'the newest version' END,
+               CASE WHEN NOT v.newest AND u.live IS NULL AND needs.list = '{}' THEN
+                   CASE WHEN EXISTS (SELECT FROM uses) THEN 'no contract query of a live release uses it' ELSE 'no contract query is registered that uses any' END END,
+               CASE WHEN NOT counted AND v.kind = 'function' THEN 'calls are not counted: track_functions is none' END)
+      FROM versioned v
+      LEFT JOIN uses u ON u.classid = v.classid AND u.objid = v.oid
+     CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)), '{}') AS list
+          FROM pg_depend d
+         WHERE d.refclassid = v.classid AND d.refobjid = v.oid AND d.deptype IN ('n', 'a')) needs
+     ORDER BY v.kind, v.schema, v.base, v.version, v.identity;
+END $$;
+COMMENT ON FUNCTION belay.object_versions IS
+'Functions, triggers and types whose names carry a version (fetch_job_v2), one row each, in the schemas of the project: base name, version, identity; release: whose migration made it, by its footprint, NULL unknown; calls: of a function since its statistics began, NULL when track_functions is none (reason says so);
+needed_by: objects that depend on it (bodies of functions are not looked into); used_by: releases whose contract queries use it; may_drop: no object needs it, no contract query of a live release uses it (live: no post of a later release has run), and it is not the newest; reason: why. Errors: MG011 unknown project, 22023 NULL.';
+
+REVOKE ALL ON FUNCTION belay.contract_query, belay.contract_queries, belay.seen_statements, belay.contract_from_statements, belay.contract_query_drop, belay.contract_check, belay.contract_uses, belay.versioned_name, belay.object_versions FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
 -- Roles: the new routines are in its lists
 -- ---------------------------------------------------------------------------
 CREATE OR REPLACE FUNCTION belay.grant_role(role text, rights text) RETURNS void
@@ -152,10 +292,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
     reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
-                                 last_run, migrate_checksum, check_order, check_order_directories, footprints, snapshot, snapshot_hash, snapshot_diff}';
+                                 last_run, migrate_checksum, check_order, check_order_directories, footprints,
+                                 snapshot, snapshot_hash, snapshot_diff, contract_check, versioned_name, object_versions}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
-                                   migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';
+                                   migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair,
+                                   contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop}';
     -- Makes the rules, and says what the ledger shall believe.
     owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, migrate_accept_late, history_prune}';
     wanted text[];
@@ -200,9 +342,12 @@ BEGIN
     -- SQL text, messages and details of every project: for who reads and who owns. Who
     -- deploys needs neither.
     IF grant_role.rights <> 'deployer' THEN
-        EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error TO %I', grant_role.role);
+        EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error, belay.contract_query TO %I', grant_role.role);
     END IF;
 END $$;
+COMMENT ON FUNCTION belay.grant_role IS
+'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------
 -- The new ones belong to the owner of the old before they inherit its grants. Not by GRANT: within a script that

@@ -3,6 +3,7 @@
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
 mod check_order;
+mod contract_query;
 mod files;
 mod history;
 mod load;
@@ -14,6 +15,7 @@ mod register;
 mod snapshot;
 mod triggers;
 mod verbs;
+mod versioned;
 mod wait;
 
 use std::time::Duration;

@@ -78,8 +78,16 @@ pub fn refuse_without_releases(project: &Project, request: &Request) -> Result<(
         request,
         Request::Up { phase, release, .. } if phase.is_some() || release.is_some()
     );
+    match asks {
+        true => refuse_project_without_releases(project),
+        false => Ok(()),
+    }
+}
+
+/// The names of the project's migrations tell releases, or there are none yet.
+pub fn refuse_project_without_releases(project: &Project) -> Result<()> {
     match project.naming {
-        Some(naming) if asks && naming != Naming::Release => Err(Failure::new(
+        Some(naming) if naming != Naming::Release => Err(Failure::new(
             Code::InvalidParameter,
             format!(
                 "the names of project \"{}\" are '{naming}': they have no release and phase",

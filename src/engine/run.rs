@@ -9,7 +9,7 @@ use super::call::{Call, Transaction};
 use super::contention::Taken;
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
-use super::{contention, late, per_migration, per_run, place, privileged, trust};
+use super::{contention, contract_queries, late, per_migration, per_run, place, privileged, trust};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -49,6 +49,8 @@ pub struct Run<'a> {
     pub planned: &'a Planned,
     /// The run's id.
     pub id: i64,
+    /// What the releases' code sends.
+    pub queries: &'a contract_queries::Watch,
 }
 
 impl<'a> Run<'a> {
@@ -56,7 +58,8 @@ impl<'a> Run<'a> {
     pub fn begin(&self, step: &'a PlannedStep) -> StepRun<'a> {
         let (project, trust) = (self.project, &self.call.trust);
         let origin = self.planned.origin_of(step, project, trust);
-        StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin)
+        let this = StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin);
+        this.watched_by(self.queries)
     }
 }
 
@@ -181,12 +184,14 @@ fn under_lock(
         transaction::commit()?;
     }
     let steps = std::mem::take(&mut planned.plan.steps);
+    let queries = contract_queries::Watch::of(project, &call.request);
     let run = Run {
         ledger,
         project,
         call,
         planned: &planned,
         id,
+        queries: &queries,
     };
     match (call.mode, transaction) {
         (Mode::Caller, _) => per_run::in_callers_transaction(&run, &steps),

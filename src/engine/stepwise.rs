@@ -16,6 +16,7 @@ use belay_core::plan::PlannedStep;
 use self::build::Ground;
 use self::resume::{refuse_edited, refuse_session_state};
 use super::build::without_lock_timeout;
+use super::contract_queries::Asked;
 use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
@@ -43,6 +44,7 @@ struct Stepwise<'a> {
     ended: Cell<bool>,
     surroundings: Surroundings<'a>,
     footprint: OnceCell<Footprint>,
+    asked: OnceCell<Asked>,
 }
 
 /// Runs the step to its end, or to the statement at which the next run goes on.
@@ -72,6 +74,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         begun: Cell::new(false),
         ended: Cell::new(false),
         footprint: OnceCell::new(),
+        asked: OnceCell::new(),
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
@@ -117,6 +120,7 @@ impl Stepwise<'_> {
             settings::set_text_for_session(c"search_path", path);
         }
         self.footprint();
+        self.ask_before()?;
         transaction::commit()
     }
 
@@ -194,6 +198,7 @@ impl Stepwise<'_> {
     }
 
     fn end(&self) -> Result<()> {
+        self.ask_after()?;
         let text = self.this.lock_text()?;
         self.this.ledger.end_progress(self.this.step.entry.id)?;
         let touched = Touched {
@@ -206,6 +211,25 @@ impl Stepwise<'_> {
         self.this
             .announce(run::outcome_of(self.this.step.direction));
         self.ended.set(true);
+        Ok(())
+    }
+
+    /// Of the queries that pass before the next statement, those that have to pass after the last.
+    fn ask_before(&self) -> Result<()> {
+        if let Some(queries) = self.this.queries
+            && let Some(asked) = queries.before(self.this)?
+        {
+            let _ = self.asked.set(asked);
+        }
+        Ok(())
+    }
+
+    /// What is committed stays: the contract's queries are only reported.
+    fn ask_after(&self) -> Result<()> {
+        if let Some(queries) = self.this.queries {
+            let reported = queries.after_commits(self.this, self.asked.get())?;
+            self.this.progress.reported.replace(reported);
+        }
         Ok(())
     }
 

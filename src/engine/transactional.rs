@@ -1,14 +1,14 @@
 //! One migration in the transaction that is open, together with its ledger rows.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use belay_core::plan::{Direction, PlannedStep};
 use belay_core::sql::blank_restrict_lines;
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::place;
 use super::planning::Origin;
 use super::statements::{self, Surroundings};
+use super::{contract_queries, place};
 use crate::error::{Code, Failure, Result};
 use crate::footprint;
 use crate::guc;
@@ -39,6 +39,8 @@ pub struct StepRun<'a> {
     pub started_at: TimestampWithTimeZone,
     /// current_user then; a migration may change it on its way.
     pub role: String,
+    /// What the releases' code sends; `None`: no text runs.
+    pub queries: Option<&'a contract_queries::Watch>,
     /// How far it came: what its record and its error need, also after an error.
     pub progress: Progress,
 }
@@ -64,6 +66,8 @@ pub struct Progress {
     pub statements: Cell<i32>,
     /// The statement in hand: its number from 0, and its first byte.
     pub at: Cell<Option<(usize, usize)>>,
+    /// What it did against the contract, where that only reports.
+    pub reported: RefCell<Vec<String>>,
 }
 
 impl<'a> StepRun<'a> {
@@ -97,8 +101,15 @@ impl<'a> StepRun<'a> {
             shares_transaction: mode == Mode::Caller,
             started_at,
             role,
+            queries: None,
             progress,
         }
+    }
+
+    /// Asks these queries.
+    pub fn watched_by(mut self, queries: &'a contract_queries::Watch) -> Self {
+        self.queries = Some(queries);
+        self
     }
 
     /// The migration's name.
@@ -180,6 +191,7 @@ impl<'a> StepRun<'a> {
             started_at: self.started_at,
             role: &self.role,
             statements: self.progress.statements.get(),
+            reported: self.progress.reported.borrow().clone(),
         }
     }
 
@@ -190,6 +202,8 @@ impl<'a> StepRun<'a> {
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
+        let asked = self.queries.map(|queries| queries.before(self));
+        let asked = asked.transpose()?.flatten();
         footprint::begin();
         let _own_watch = statements::apply_settings(self.project, text);
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
@@ -199,6 +213,10 @@ impl<'a> StepRun<'a> {
         let footprint = guc::footprints().then(|| footprint::collect(self.ledger.installed.schema));
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
+        if let Some(queries) = self.queries {
+            let reported = queries.after(self, asked.as_ref())?;
+            self.progress.reported.borrow_mut().extend(reported);
+        }
         let touched = footprint.as_ref().map(|footprint| Touched {
             footprint,
             cumulative: self.shares_transaction,

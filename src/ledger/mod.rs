@@ -7,6 +7,7 @@
 
 mod acceptance;
 pub mod alteration;
+pub mod contract_query;
 pub mod facts;
 pub mod index;
 pub mod leftover;

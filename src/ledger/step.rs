@@ -41,6 +41,8 @@ pub struct Attempt<'a> {
     pub role: &'a str,
     /// Number of statements.
     pub statements: i32,
+    /// What it did against the contract, where that only reports; nothing of the SQL.
+    pub reported: Vec<String>,
 }
 
 /// Where a step failed.
@@ -113,7 +115,7 @@ impl Ledger {
     pub fn close_step(&self, attempt: &Attempt<'_>, step: i64, touched: Touched<'_>) -> Result<()> {
         const SQL: &str =
             "UPDATE belay.step SET finished_at = pg_catalog.clock_timestamp(), outcome = $2,
-                      reads = $3, writes = $4, defines = $5, everything = $6, cumulative = $7
+                      reads = $3, writes = $4, defines = $5, everything = $6, cumulative = $7, reported = $8
               WHERE id = $1";
         let objects = Objects::of(touched);
         self.execute(
@@ -126,6 +128,7 @@ impl Ledger {
                 bind(objects.defines),
                 bind(touched.footprint.everything()),
                 bind(touched.cumulative),
+                bind((!attempt.reported.is_empty()).then(|| attempt.reported.clone())),
             ],
         )?;
         self.put_in_force(attempt, step)
@@ -153,6 +156,9 @@ impl Ledger {
             (c"started_at", Field::Time(attempt.started_at)),
             (c"statements", Field::Int(attempt.statements)),
         ];
+        if !attempt.reported.is_empty() {
+            fields.push((c"reported", Field::Texts(&attempt.reported)));
+        }
         if let Some(end) = end {
             fields.extend([
                 (c"finished_at", Field::Time(client::now())),

@@ -47,6 +47,16 @@ pub fn warning(message: impl Into<String>, hint: impl Into<String>) {
     );
 }
 
+/// A WARNING with facts, one a line, and a hint.
+pub fn warning_with_detail(message: impl Into<String>, detail: &str, hint: impl Into<String>) {
+    report(
+        pgrx::PgLogLevel::WARNING,
+        message.into(),
+        Some(detail.to_owned()),
+        Some(hint.into()),
+    );
+}
+
 fn report(level: pgrx::PgLogLevel, message: String, detail: Option<String>, hint: Option<String>) {
     let code = match level {
         pgrx::PgLogLevel::WARNING => pgrx::PgSqlErrorCode::ERRCODE_WARNING,

@@ -1,11 +1,11 @@
 //! The server's hook that sees objects being dropped or altered, through EXECUTE too.
-//! It does nothing unless a run of this session is active.
+//! It does nothing unless a run of this session is active, or a query is being analysed.
 
 use pgrx::pg_guard;
 use pgrx::pg_sys::{self, ObjectAccessType, Oid};
 
 use super::object::Object;
-use super::{extension, trace};
+use super::{analysis, extension, trace};
 use crate::error::raise;
 
 static mut NEXT: pg_sys::object_access_hook_type = None;
@@ -42,6 +42,9 @@ unsafe extern "C-unwind" fn on_access(
     );
     if changes && extension::is_guarded(Object { class, id: object }) {
         raise::<()>(Err(extension::members_are_protected()));
+    }
+    if access == ObjectAccessType::OAT_FUNCTION_EXECUTE {
+        raise(analysis::refuse_call(object));
     }
     trace::on_access(access, class, object, sub);
 }

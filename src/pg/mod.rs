@@ -1,5 +1,6 @@
 //! Every contact with the server that needs `unsafe`. Above this folder there is none.
 
+pub mod analysis;
 pub mod arguments;
 pub mod cancel;
 pub mod catalog;

@@ -167,25 +167,36 @@ fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Runs `body`, which only reads the catalogs, and sees what is committed by now and what this transaction
 /// did, whatever the isolation level. Settings that it makes, and locks that its reading leaves, go with it.
 pub fn looked_at<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // SAFETY: as in `in_subtransaction`; no query is running in it when it ends, and the abort also pops
-    // the snapshot when `body` fails.
-    unsafe {
+    in_undone_subtransaction(|| {
+        // SAFETY: a transaction is open; the subtransaction's abort also pops the snapshot when `body` fails.
+        unsafe {
+            pg_sys::CommandCounterIncrement();
+            pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        }
+        let value = body();
+        // SAFETY: the snapshot was pushed above, and `body` has popped its own.
+        unsafe { pg_sys::PopActiveSnapshot() };
+        value
+    })
+}
+
+/// Runs `body` and undoes what it did in the database, however it ends: the locks that it took, too. What
+/// comes after it finds the transaction as it was.
+pub fn in_undone_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let who = identity::identity();
+    // SAFETY: as in `in_subtransaction`; no query is running in it when it ends.
+    let result = unsafe {
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::CurrentMemoryContext = context;
-        let result = error::catch(|| {
-            pg_sys::CommandCounterIncrement();
-            pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
-            let value = body();
-            pg_sys::PopActiveSnapshot();
-            value
-        });
+        let result = error::catch(body);
         pg_sys::RollbackAndReleaseCurrentSubTransaction();
         pg_sys::CurrentMemoryContext = context;
         pg_sys::CurrentResourceOwner = owner;
         result
-    }
+    };
+    result.inspect_err(|_| identity::put_back(who))
 }
 
 /// Which transaction and subtransaction is open.

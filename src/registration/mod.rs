@@ -1,6 +1,7 @@
 //! From texts and files to rows of the registry: what is added, replaced, kept, refused.
 
 mod check;
+pub mod contract_query;
 mod definition;
 mod load;
 mod register;
