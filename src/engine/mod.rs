@@ -3,11 +3,14 @@
 pub mod accept;
 mod active;
 pub mod alter;
+pub mod announce;
 pub mod baseline;
 mod build;
 pub mod by_hand;
 pub mod call;
+pub mod checkin;
 mod contention;
+pub mod gate;
 mod late;
 mod leftovers;
 pub mod mark;

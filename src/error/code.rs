@@ -35,6 +35,9 @@ pub enum Code {
     Protected,
     /// A run that was waited for has failed.
     RunFailed,
+    /// A post would run while clients of older releases are there, or a client would run what a post
+    /// has contracted away.
+    Gate,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -77,6 +80,7 @@ impl Code {
             Code::Version => "MG014",
             Code::Protected => "MG015",
             Code::RunFailed => "MG016",
+            Code::Gate => "MG018",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",
