@@ -21,12 +21,8 @@ impl Shut {
     }
 
     pub(super) fn failure_after(&self, project: &Project, waited: Option<String>) -> Failure {
-        let waited = waited.map_or(String::new(), |waited| format!(" after waiting {waited}"));
-        let failure = Failure::new(
-            Code::Gate,
-            format!("{}{waited}", self.message()),
-            self.hint(project),
-        );
+        let waited = waited.map_or(String::new(), |waited| format!(", after waiting {waited}"));
+        let failure = Failure::new(Code::Gate, self.message_after(&waited), self.hint(project));
         match self.detail() {
             detail if detail.is_empty() => failure,
             detail => failure.detail(detail),
@@ -35,6 +31,10 @@ impl Shut {
 
     /// How many, and of what.
     pub fn message(&self) -> String {
+        self.message_after("")
+    }
+
+    fn message_after(&self, waited: &str) -> String {
         let mut held = Vec::new();
         match self.older.len() {
             0 => {}
@@ -46,20 +46,15 @@ impl Shut {
             1 => held.push("1 client that shows no release".to_owned()),
             n => held.push(format!("{n} clients that show no release")),
         }
-        match held.is_empty() {
-            true => format!(
-                "post of release {} may not run yet: no client has checked in",
-                self.release
-            ),
-            false => format!(
-                "post of release {} may not run yet: {} connected",
-                self.release,
-                match self.older.len() + self.unknown.len() {
-                    1 => format!("{} is", held.join("")),
-                    _ => format!("{} are", held.join(" and ")),
-                }
-            ),
-        }
+        let why = match self.older.len() + self.unknown.len() {
+            0 => "no client has checked in".to_owned(),
+            1 => format!("{} is there", held.concat()),
+            _ => format!("{} are there", held.join(" and ")),
+        };
+        format!(
+            "post of release {} may not run yet{waited}: {why}",
+            self.release
+        )
     }
 
     /// A line a client.
