@@ -94,6 +94,9 @@ SELECT pg_catalog.pg_extension_config_dump('belay.contract_query', '');
 -- ---------------------------------------------------------------------------
 ALTER FUNCTION belay.project_create RENAME TO project_create_of_0_3_0;
 ALTER FUNCTION belay.project_alter RENAME TO project_alter_of_0_3_0;
+ALTER PROCEDURE belay.migrate_up RENAME TO migrate_up_of_0_3_0;
+ALTER PROCEDURE belay.migrate_to RENAME TO migrate_to_of_0_3_0;
+ALTER PROCEDURE belay.migrate_redo RENAME TO migrate_redo_of_0_3_0;
 
 CREATE FUNCTION belay.project_create(
     name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
@@ -117,6 +120,385 @@ COMMENT ON FUNCTION belay.project_alter IS
 'Changes a project; NULL leaves a value as it is, search_path => '''' and schemas => ''{}'' take it away. For the project''s owner, who gives it only to
 a role that it is a member of (42501). Each change is kept in belay.run (verb alter, arguments {"setting": [before, after]}) with role and time.
 Another ordering is refused while a run is going on (55P03); strict, too, while something is pending that sorts before what is applied and was not accepted (MG001).';
+
+CREATE PROCEDURE belay.migrate_up(
+    target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
+    ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
+COMMENT ON PROCEDURE belay.migrate_up IS
+'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
+transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
+A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
+on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
+gate: before a post runs, clients of older releases are looked for: check (default: MG018 while there are any), wait (until they have gone, at most wait, 5 min by default; not in a transaction block: 25001), skip (ends with a notice and without a run: for schedulers) or off (nobody looks: for the project''s owner, with a reason). Clients that connect after the look are not seen.
+Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, MG018 gate, 25001, 25006, 42501, 55P03.';
+
+CREATE PROCEDURE belay.migrate_to(
+    target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
+COMMENT ON PROCEDURE belay.migrate_to IS
+'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything. gate: see migrate_up.';
+
+CREATE PROCEDURE belay.migrate_redo(
+    steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
+    wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
+LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
+COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again. gate: see migrate_up; it is looked at before anything is reverted.';
+
+-- ---------------------------------------------------------------------------
+-- Releases: the gate of post, check-ins and announcements
+-- ---------------------------------------------------------------------------
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined, repaired, accepted a late migration, altered the project or announced a release. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+
+CREATE OR REPLACE FUNCTION belay.find_contradiction() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_text text;
+BEGIN
+    SELECT format('migration "%s" refers to %s, which is not there', m.name,
+                  CASE WHEN p.id IS NULL THEN format('project %s', m.project_id) ELSE format('definition %s with checksum %s', m.definition_id, m.checksum) END)
+      INTO found_text
+      FROM belay.migration m
+      LEFT JOIN belay.project p ON p.id = m.project_id
+      LEFT JOIN belay.definition d ON d.id = m.definition_id AND d.checksum = m.checksum
+     WHERE p.id IS NULL OR d.id IS NULL ORDER BY m.id LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('belay.%s holds migration %s, which is not registered in that project and place', x.kind, x.migration_id)
+      INTO found_text
+      FROM (SELECT 'pending' AS kind, p.migration_id, p.project_id, p.sort_key FROM belay.pending p
+            UNION ALL SELECT 'applied', a.migration_id, a.project_id, a.sort_key FROM belay.applied a) x
+      LEFT JOIN belay.migration m ON m.id = x.migration_id AND m.project_id = x.project_id AND m.sort_key = x.sort_key
+     WHERE m.id IS NULL LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format(CASE WHEN p.migration_id IS NULL THEN 'migration "%s" is neither applied nor pending' ELSE 'migration "%s" is applied and pending at once' END, m.name)
+      INTO found_text
+      FROM belay.migration m
+      LEFT JOIN belay.pending p ON p.migration_id = m.id
+      LEFT JOIN belay.applied a ON a.migration_id = m.id
+     WHERE (p.migration_id IS NULL) = (a.migration_id IS NULL) ORDER BY m.id LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('belay.%s refers to %s %s, which is not there', x.child, x.parent, x.key) INTO found_text
+      FROM (SELECT c.child, 'project' AS parent, c.project_id::bigint AS key
+              FROM (SELECT 'run' AS child, r.project_id FROM belay.run r
+                    UNION ALL SELECT 'announcement', a.project_id FROM belay.announcement a
+                    UNION ALL SELECT 'release_base', b.project_id FROM belay.release_base b
+                    UNION ALL SELECT 'client', c.project_id FROM belay.client c
+                    UNION ALL SELECT 'contract_query', q.project_id FROM belay.contract_query q) c
+             WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = c.project_id)
+            UNION ALL
+            SELECT 'step', 'run', s.run_id FROM belay.step s
+             WHERE NOT EXISTS (SELECT FROM belay.run r WHERE r.id = s.run_id AND r.project_id = s.project_id)
+            UNION ALL
+            SELECT 'step_error', 'step', e.step_id FROM belay.step_error e
+             WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = e.step_id)
+            UNION ALL
+            SELECT 'unfinished', 'migration', u.migration_id FROM belay.unfinished u
+             WHERE NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = u.migration_id AND m.project_id = u.project_id)
+            UNION ALL
+            SELECT 'unfinished', 'step', u.step_id FROM belay.unfinished u
+             WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = u.step_id AND s.migration_id = u.migration_id)) x
+     LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('migration "%s" is applied, and no step of that migration and project applied it', m.name) INTO found_text
+      FROM belay.applied a
+      JOIN belay.migration m ON m.id = a.migration_id
+      LEFT JOIN belay.step s ON s.id = a.step_id AND s.migration_id = a.migration_id AND s.project_id = a.project_id
+                            AND s.checksum = a.checksum AND s.direction = 'up' AND coalesce(s.outcome::text, '') NOT IN ('failed', 'accepted')
+     WHERE s.id IS NULL ORDER BY a.position LIMIT 1;
+    IF FOUND THEN RETURN found_text; END IF;
+
+    SELECT format('migration "%s" was applied in %s order although "%s" stood in its way', m.name, r.ordering, o.name) INTO found_text
+      FROM belay.project p
+     CROSS JOIN LATERAL belay.find_disorder(p.id) d
+      JOIN belay.migration m ON m.id = d.migration_id
+      JOIN belay.applied a ON a.migration_id = m.id
+      JOIN belay.step s ON s.id = a.step_id
+      JOIN belay.run r ON r.id = s.run_id
+      JOIN belay.migration o ON o.id = d.in_its_way
+     LIMIT 1;
+    RETURN found_text;
+END $$;
+COMMENT ON FUNCTION belay.find_contradiction() IS 'What in the whole ledger contradicts the rest of it, in words; NULL: nothing. Judges what came by a restore.';
+
+CREATE OR REPLACE FUNCTION belay.judge_ledger() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    contradiction text;
+    weakened record;
+BEGIN
+    -- Nothing has been restored into a ledger that is empty.
+    IF NOT EXISTS (SELECT FROM belay.project) AND NOT EXISTS (SELECT FROM belay.migration) AND NOT EXISTS (SELECT FROM belay.run)
+       AND NOT EXISTS (SELECT FROM belay.step) AND NOT EXISTS (SELECT FROM belay.applied) AND NOT EXISTS (SELECT FROM belay.pending)
+       AND NOT EXISTS (SELECT FROM belay.step_error) AND NOT EXISTS (SELECT FROM belay.unfinished)
+       AND NOT EXISTS (SELECT FROM belay.announcement) AND NOT EXISTS (SELECT FROM belay.release_base)
+       AND NOT EXISTS (SELECT FROM belay.client) AND NOT EXISTS (SELECT FROM belay.contract_query) THEN
+        RETURN NULL;
+    END IF;
+    contradiction := belay.find_contradiction();
+    IF contradiction IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015',
+            MESSAGE = format('the ledger that was restored here contradicts itself: %s', contradiction),
+            HINT = 'if the restore is still going on, let it end first; else restore all tables of schema belay from one dump';
+    END IF;
+    -- pg_restore --disable-triggers ends with ENABLE TRIGGER ALL, which takes ALWAYS away.
+    FOR weakened IN
+        SELECT t.tgname, t.tgrelid::regclass AS relation
+          FROM pg_trigger t
+          JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
+          JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pg_belay'
+         WHERE NOT t.tgisinternal AND t.tgenabled <> 'A'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', weakened.relation, weakened.tgname);
+    END LOOP;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_ledger() IS 'Trigger of belay.seal: refuses (MG015) to seal a ledger that contradicts itself, and enables its triggers for every session again.';
+
+CREATE OR REPLACE FUNCTION belay.judge_references() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    absent text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM belay.seal) THEN
+        RETURN NULL;
+    END IF;
+    CASE TG_TABLE_NAME
+    WHEN 'migration' THEN
+        SELECT CASE WHEN p.id IS NULL THEN format('project %s', i.project_id)
+                    ELSE format('definition %s with checksum %s', i.definition_id, i.checksum) END INTO absent
+          FROM inserted i
+          LEFT JOIN belay.project p ON p.id = i.project_id
+          LEFT JOIN belay.definition d ON d.id = i.definition_id AND d.checksum = i.checksum
+         WHERE p.id IS NULL OR d.id IS NULL LIMIT 1;
+    WHEN 'run', 'announcement', 'release_base', 'client', 'contract_query' THEN
+        SELECT format('project %s', i.project_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = i.project_id) LIMIT 1;
+    WHEN 'step' THEN
+        SELECT format('run %s in project %s', i.run_id, i.project_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.run r WHERE r.id = i.run_id AND r.project_id = i.project_id) LIMIT 1;
+    WHEN 'step_error' THEN
+        SELECT format('step %s', i.step_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.step s WHERE s.id = i.step_id) LIMIT 1;
+    WHEN 'unfinished' THEN
+        SELECT format('migration %s with step %s', i.migration_id, i.step_id) INTO absent FROM inserted i
+         WHERE NOT EXISTS (SELECT FROM belay.migration m WHERE m.id = i.migration_id AND m.project_id = i.project_id)
+            OR NOT EXISTS (SELECT FROM belay.step s WHERE s.id = i.step_id AND s.migration_id = i.migration_id) LIMIT 1;
+    END CASE;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = format('a row of belay.%s refers to %s, which is not there', TG_TABLE_NAME, absent),
+            HINT = 'Belay writes its tables itself; SELECT * FROM belay.migrate_history() reads them';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION belay.judge_references() IS 'Trigger of the ledger''s tables: refuses (MG015) rows that refer to what is not there.';
+
+CREATE OR REPLACE FUNCTION belay.judge_registry() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    refused text;
+BEGIN
+    refused := CASE TG_TABLE_NAME
+        WHEN 'definition' THEN
+            (SELECT format('definition %s is registered, or has run and is part of the history', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = OLD.id))
+        WHEN 'project' THEN
+            (SELECT format('project %s has migrations, a history or clients', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.migration m WHERE m.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.announcement a WHERE a.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.release_base b WHERE b.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.client c WHERE c.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.contract_query q WHERE q.project_id = OLD.id))
+        ELSE
+            (SELECT format('migration %s is applied or under way: it stays registered and its definition is immutable', OLD.id)
+              WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id)
+                 OR TG_OP = 'DELETE' AND EXISTS (SELECT FROM belay.unfinished u WHERE u.migration_id = OLD.id))
+        END;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'MG015', MESSAGE = refused,
+            HINT = 'CALL belay.migrate_down() reverts; SELECT * FROM belay.migrate_history() reads the history';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+COMMENT ON FUNCTION belay.judge_registry() IS 'Trigger of belay.project, belay.migration and belay.definition: keeps what has run and what is applied (MG015).';
+
+CREATE OR REPLACE FUNCTION belay.migrate_history(
+    migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
+RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
+               role name, application_name text, statement integer, sqlstate text, message text, detail text,
+               reason text, checksum text, footprint text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_history.project);
+BEGIN
+    RETURN QUERY
+    SELECT h.* FROM (
+        (SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
+                s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
+                CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
+                     WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
+                     ELSE e.detail END,
+                r.reason, s.checksum, belay.describe_footprint(s)
+           FROM belay.step s
+           JOIN belay.run r ON r.id = s.run_id
+           LEFT JOIN belay.step_error e ON e.step_id = s.id
+           LEFT JOIN belay.migration o ON o.id = s.accepted_after
+          WHERE s.project_id = p.id
+            AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
+            AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
+          ORDER BY s.id DESC LIMIT migrate_history.newest)
+        UNION ALL
+        -- Of a project that was altered there is no step.
+        (SELECT r.id, NULL, NULL, NULL, 'altered', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
+                (SELECT string_agg(format('%s: %s, was %s', c.key, coalesce(c.value->>1, 'none'), coalesce(c.value->>0, 'none')), '; ' ORDER BY c.key)
+                   FROM jsonb_each(r.arguments) c),
+                r.reason, NULL, NULL
+           FROM belay.run r
+          WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
+            AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
+          ORDER BY r.id DESC LIMIT migrate_history.newest)
+        UNION ALL
+        (SELECT r.id, NULL, NULL, NULL, 'announced', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
+                format('release %s, was %s', r.arguments->'release'->>1, coalesce(r.arguments->'release'->>0, 'none')),
+                r.reason, NULL, NULL
+           FROM belay.run r
+          WHERE r.project_id = p.id AND r.verb = 'announce' AND migrate_history.migration IS NULL
+            AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
+          ORDER BY r.id DESC LIMIT migrate_history.newest)
+        ORDER BY run_id DESC, step_id DESC LIMIT migrate_history.newest) h
+     ORDER BY h.run_id, h.step_id;
+END $$;
+COMMENT ON FUNCTION belay.migrate_history IS
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched.';
+
+CREATE TRIGGER announcement_inserted AFTER INSERT ON belay.announcement
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER release_base_inserted AFTER INSERT ON belay.release_base
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER client_inserted AFTER INSERT ON belay.client
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER contract_query_inserted AFTER INSERT ON belay.contract_query
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER announcement_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.announcement FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT belay.release_announce(release) adds to it');
+ALTER TABLE belay.announcement ENABLE ALWAYS TRIGGER announcement_inserted;
+ALTER TABLE belay.release_base ENABLE ALWAYS TRIGGER release_base_inserted;
+ALTER TABLE belay.client ENABLE ALWAYS TRIGGER client_inserted;
+ALTER TABLE belay.contract_query ENABLE ALWAYS TRIGGER contract_query_inserted;
+ALTER TABLE belay.announcement ENABLE ALWAYS TRIGGER announcement_frozen;
+
+CREATE FUNCTION belay.release_announce(release text, project text DEFAULT 'default')
+RETURNS belay.announcement LANGUAGE c AS 'MODULE_PATHNAME', 'release_announce_wrapper';
+COMMENT ON FUNCTION belay.release_announce IS
+'Says that this release of the project''s code is deployed now; kept with role and time, also in migrate_history. Announcing an older one again is a way back.
+A WARNING says where its pre is pending. Errors: MG018 the post of a later release is applied, 22023 NULL, not a release, or a project without releases; MG011 unknown project, MG012 within a migration.';
+
+CREATE FUNCTION belay.announced_release(project text DEFAULT 'default') RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(announced_release.project);
+BEGIN
+    RETURN (SELECT a.release FROM belay.announcement a WHERE a.project_id = p.id ORDER BY a.id DESC LIMIT 1);
+END $$;
+COMMENT ON FUNCTION belay.announced_release IS 'The release that belay.release_announce was told last; NULL: none. Errors: MG011 unknown project, 22023 NULL.';
+
+CREATE FUNCTION belay.client_checkin(release text, instance text, expires interval DEFAULT '5 min', project text DEFAULT 'default')
+RETURNS timestamptz LANGUAGE c AS 'MODULE_PATHNAME', 'client_checkin_wrapper';
+COMMENT ON FUNCTION belay.client_checkin IS
+'An instance of the project''s code says which release it runs, for so long (more than nothing, at most a day), and says it again before that is over. Until then it keeps the post of later releases from running. Returns when it expires.
+instance: a name of its own, such as the host''s. Commit at once: the gate sees what is committed. Errors: MG018 the post of a later release is applied, so that this code may not run any more; 42501 the name is another role''s; 22023 NULL, empty, not a release, expires out of range, or a project without releases; MG011 unknown project; 25006.';
+
+CREATE FUNCTION belay.client_checkout(instance text, project text DEFAULT 'default')
+RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'client_checkout_wrapper';
+COMMENT ON FUNCTION belay.client_checkout IS
+'The instance has ended: its check-in does not count any more. Returns whether there was one. Errors: 42501 it is another role''s, and the caller does not own the project; 22023 NULL; MG011 unknown project; 25006.';
+
+CREATE FUNCTION belay.clients(
+    project text DEFAULT 'default',
+    OUT source text, OUT pid integer, OUT address text, OUT role text, OUT application_name text, OUT release text, OUT instance text,
+    OUT since timestamptz, OUT expires_at timestamptz, OUT verdict text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'clients_wrapper';
+COMMENT ON FUNCTION belay.clients IS
+'What the gate of post sees, one row a client: sessions of this database but the caller''s own (unless only check-ins count), and check-ins that have not expired.
+source: session or checkin. address: NULL for a socket of the server''s machine. since: connected, or last checked in. verdict: passes, holds post of a release, no release: passes (or holds, by unknown_clients), another project.
+Not seen: idle clients behind a pooler, and clients of standbys. Errors: MG011 unknown project, 22023 NULL.';
+
+CREATE FUNCTION belay.release_status(project text DEFAULT 'default')
+RETURNS TABLE (release text, pre_applied integer, pre_pending integer, post_applied integer, post_pending integer, state text,
+               may_deploy boolean, announced_at timestamptz, clients integer, next_command text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(release_status.project);
+    more text := CASE WHEN release_status.project = 'default' THEN '' ELSE format(', project => %L', release_status.project) END;
+    -- The place of the release that was announced last: where it has no migrations, that of the last one before it is not known.
+    announced bytea;
+BEGIN
+    SELECT max(m.sort_key) INTO announced FROM belay.migration m
+     WHERE m.project_id = p.id AND m.release = belay.announced_release(release_status.project);
+    RETURN QUERY
+    WITH one AS (
+        SELECT m.release, min(m.sort_key) AS first,
+               (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NOT NULL))::integer AS pre_applied,
+               (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NULL))::integer AS pre_pending,
+               (count(*) FILTER (WHERE m.phase = 'post' AND a.position IS NOT NULL))::integer AS post_applied,
+               (count(*) FILTER (WHERE m.phase = 'post' AND a.position IS NULL))::integer AS post_pending
+          FROM belay.migration m
+          LEFT JOIN belay.applied a ON a.migration_id = m.id
+         WHERE m.project_id = p.id AND m.release IS NOT NULL
+         GROUP BY m.release
+    ), placed AS (
+        SELECT o.*,
+               sum(o.pre_pending) OVER up_to_it = 0 AND coalesce(sum(o.post_applied) OVER after_it, 0) = 0 AS may_deploy,
+               coalesce(sum(o.pre_pending + o.post_pending) OVER before_it, 0) > 0 AS has_to_wait
+          FROM one o
+        WINDOW up_to_it AS (ORDER BY o.first), after_it AS (ORDER BY o.first ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING),
+               before_it AS (ORDER BY o.first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), judged AS (
+        SELECT o.*,
+               CASE WHEN o.pre_pending > 0 THEN CASE WHEN o.pre_applied + o.post_applied = 0 THEN 'pending' ELSE 'pre pending' END
+                    WHEN o.post_pending = 0 THEN 'complete'
+                    WHEN o.post_applied > 0 OR o.first <= announced THEN 'post pending'
+                    ELSE 'pre done' END AS state
+          FROM placed o
+    )
+    SELECT j.release, j.pre_applied, j.pre_pending, j.post_applied, j.post_pending, j.state, j.may_deploy,
+           (SELECT max(n.announced_at) FROM belay.announcement n WHERE n.project_id = p.id AND n.release = j.release),
+           (SELECT count(*)::integer FROM belay.clients(release_status.project) c WHERE c.release = j.release),
+           CASE WHEN j.has_to_wait AND p.ordering = 'strict' THEN NULL
+                WHEN j.state IN ('pending', 'pre pending') THEN format('CALL belay.migrate_up(phase => ''pre'', release => %L%s)', j.release, more)
+                WHEN j.state = 'pre done' THEN format('SELECT belay.release_announce(%L%s)', j.release, more)
+                WHEN j.state = 'post pending' THEN format('CALL belay.migrate_up(phase => ''post'', release => %L%s)', j.release, more)
+           END
+      FROM judged j
+     ORDER BY j.first;
+END $$;
+COMMENT ON FUNCTION belay.release_status IS
+'One row a release that has migrations, in order. state: pending (nothing is applied), pre pending (a part of its pre is), pre done (its code may be deployed; its post comes after that), post pending (it is announced, or a part of its post is applied), complete.
+may_deploy: whether its code may be deployed now: its pre and those before it are applied, and no post of a later release is. announced_at: last, by belay.release_announce. clients: how many show this release, see belay.clients.
+next_command: what comes next for it, once it is deployed; NULL: nothing, or in strict order a release before it has something pending. Works on a standby. Errors: MG011 unknown project, 22023 NULL.';
+
+REVOKE ALL ON FUNCTION belay.release_announce,
+    belay.announced_release,
+    belay.client_checkin,
+    belay.client_checkout,
+    belay.clients,
+    belay.release_status FROM PUBLIC;
+
+COMMENT ON FUNCTION belay.migrate_plan IS
+'What migrate_up (verb up), migrate_down (down), migrate_to (to) or migrate_redo (redo) would do with these arguments, one row a step. Never raises for policy: blocked_by, sqlstate and hint say why not; also where the gate of a post is shut now (MG018). Errors: MG011 unknown project or target, 22023.';
 
 -- ---------------------------------------------------------------------------
 -- The schema as data
@@ -293,11 +675,15 @@ DECLARE
     -- Looks, and waits until others have migrated.
     reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
                                  last_run, migrate_checksum, check_order, check_order_directories, footprints,
-                                 snapshot, snapshot_hash, snapshot_diff, contract_check, versioned_name, object_versions}';
+                                 snapshot, snapshot_hash, snapshot_diff, contract_check, versioned_name, object_versions,
+                                 release_status, announced_release, clients}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair,
-                                   contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop}';
+                                   contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop,
+                                   release_announce, client_checkin, client_checkout}';
+    -- The application's own role: says which release runs, and nothing else.
+    serving CONSTANT text[] := '{client_checkin, client_checkout, announced_release, migrate_wait}';
     -- Makes the rules, and says what the ledger shall believe.
     owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, migrate_accept_late, history_prune}';
     wanted text[];
@@ -313,11 +699,12 @@ BEGIN
         WHEN 'reader' THEN reading
         WHEN 'deployer' THEN reading || deploying
         WHEN 'owner' THEN reading || deploying || owning
+        WHEN 'client' THEN serving
         END;
     IF wanted IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('rights => ''%s'' is not known', grant_role.rights),
-            HINT = 'use ''reader'', ''deployer'' or ''owner''';
+            HINT = 'use ''client'', ''reader'', ''deployer'' or ''owner''';
     END IF;
     -- Also keeps PUBLIC out: GRANT would take it for everybody, whatever its quotes.
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_role.role) THEN
@@ -341,12 +728,12 @@ BEGIN
     END LOOP;
     -- SQL text, messages and details of every project: for who reads and who owns. Who
     -- deploys needs neither.
-    IF grant_role.rights <> 'deployer' THEN
+    IF grant_role.rights IN ('reader', 'owner') THEN
         EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error, belay.contract_query TO %I', grant_role.role);
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

@@ -191,7 +191,7 @@ CREATE TABLE belay.run (
 );
 CREATE INDEX run_unfinished ON belay.run (project_id) WHERE finished_at IS NULL;
 CREATE INDEX run_session ON belay.run (pid, backend_start);
-COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined, repaired, accepted a late migration or altered the project. Append-only: a finished run never changes; belay.history_prune removes old ones.';
+COMMENT ON TABLE belay.run IS 'One row a call that applied, reverted, marked, baselined, repaired, accepted a late migration, altered the project or announced a release. Append-only: a finished run never changes; belay.history_prune removes old ones.';
 COMMENT ON COLUMN belay.run.transaction IS 'per_migration, per_run, or caller: inside the caller''s own transaction.';
 COMMENT ON COLUMN belay.run.ordering IS 'The ordering policy in force for this run.';
 COMMENT ON COLUMN belay.run.outcome IS 'succeeded, failed, or lost: the session died; told by the next run.';
@@ -480,8 +480,13 @@ BEGIN
     IF FOUND THEN RETURN found_text; END IF;
 
     SELECT format('belay.%s refers to %s %s, which is not there', x.child, x.parent, x.key) INTO found_text
-      FROM (SELECT 'run' AS child, 'project' AS parent, r.project_id::bigint AS key FROM belay.run r
-             WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = r.project_id)
+      FROM (SELECT c.child, 'project' AS parent, c.project_id::bigint AS key
+              FROM (SELECT 'run' AS child, r.project_id FROM belay.run r
+                    UNION ALL SELECT 'announcement', a.project_id FROM belay.announcement a
+                    UNION ALL SELECT 'release_base', b.project_id FROM belay.release_base b
+                    UNION ALL SELECT 'client', c.project_id FROM belay.client c
+                    UNION ALL SELECT 'contract_query', q.project_id FROM belay.contract_query q) c
+             WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = c.project_id)
             UNION ALL
             SELECT 'step', 'run', s.run_id FROM belay.step s
              WHERE NOT EXISTS (SELECT FROM belay.run r WHERE r.id = s.run_id AND r.project_id = s.project_id)
@@ -527,7 +532,9 @@ BEGIN
     -- Nothing has been restored into a ledger that is empty.
     IF NOT EXISTS (SELECT FROM belay.project) AND NOT EXISTS (SELECT FROM belay.migration) AND NOT EXISTS (SELECT FROM belay.run)
        AND NOT EXISTS (SELECT FROM belay.step) AND NOT EXISTS (SELECT FROM belay.applied) AND NOT EXISTS (SELECT FROM belay.pending)
-       AND NOT EXISTS (SELECT FROM belay.step_error) AND NOT EXISTS (SELECT FROM belay.unfinished) THEN
+       AND NOT EXISTS (SELECT FROM belay.step_error) AND NOT EXISTS (SELECT FROM belay.unfinished)
+       AND NOT EXISTS (SELECT FROM belay.announcement) AND NOT EXISTS (SELECT FROM belay.release_base)
+       AND NOT EXISTS (SELECT FROM belay.client) AND NOT EXISTS (SELECT FROM belay.contract_query) THEN
         RETURN NULL;
     END IF;
     contradiction := belay.find_contradiction();
@@ -570,7 +577,7 @@ BEGIN
           LEFT JOIN belay.project p ON p.id = i.project_id
           LEFT JOIN belay.definition d ON d.id = i.definition_id AND d.checksum = i.checksum
          WHERE p.id IS NULL OR d.id IS NULL LIMIT 1;
-    WHEN 'run' THEN
+    WHEN 'run', 'announcement', 'release_base', 'client', 'contract_query' THEN
         SELECT format('project %s', i.project_id) INTO absent FROM inserted i
          WHERE NOT EXISTS (SELECT FROM belay.project p WHERE p.id = i.project_id) LIMIT 1;
     WHEN 'step' THEN
@@ -712,6 +719,14 @@ CREATE TRIGGER step_error_inserted AFTER INSERT ON belay.step_error
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
 CREATE TRIGGER unfinished_inserted AFTER INSERT ON belay.unfinished
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER announcement_inserted AFTER INSERT ON belay.announcement
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER release_base_inserted AFTER INSERT ON belay.release_base
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER client_inserted AFTER INSERT ON belay.client
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
+CREATE TRIGGER contract_query_inserted AFTER INSERT ON belay.contract_query
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();
 
 -- What is applied changes by applying and reverting only; a rename moves its place.
 CREATE TRIGGER applied_inserted AFTER INSERT ON belay.applied
@@ -749,6 +764,9 @@ CREATE TRIGGER step_kept BEFORE DELETE OR TRUNCATE ON belay.step FOR EACH STATEM
 CREATE TRIGGER step_error_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.step_error FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT * FROM belay.migrate_history() reads it');
 
+CREATE TRIGGER announcement_frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON belay.announcement FOR EACH STATEMENT
+    EXECUTE FUNCTION belay.refuse_change('history is append-only', 'SELECT belay.release_announce(release) adds to it');
+
 -- A definition never changes; a migration gets another one only while it is pending.
 CREATE TRIGGER definition_frozen BEFORE UPDATE OR TRUNCATE ON belay.definition FOR EACH STATEMENT
     EXECUTE FUNCTION belay.refuse_change('definitions are immutable', 'SELECT belay.migrate_register(..., replace => true) replaces a pending one');
@@ -763,9 +781,13 @@ BEGIN
               WHERE EXISTS (SELECT FROM belay.step s WHERE s.definition_id = OLD.id)
                  OR EXISTS (SELECT FROM belay.migration m WHERE m.definition_id = OLD.id))
         WHEN 'project' THEN
-            (SELECT format('project %s has migrations or a history', OLD.id)
+            (SELECT format('project %s has migrations, a history or clients', OLD.id)
               WHERE EXISTS (SELECT FROM belay.migration m WHERE m.project_id = OLD.id)
-                 OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id))
+                 OR EXISTS (SELECT FROM belay.run r WHERE r.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.announcement a WHERE a.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.release_base b WHERE b.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.client c WHERE c.project_id = OLD.id)
+                 OR EXISTS (SELECT FROM belay.contract_query q WHERE q.project_id = OLD.id))
         ELSE
             (SELECT format('migration %s is applied or under way: it stays registered and its definition is immutable', OLD.id)
               WHERE EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = OLD.id)
@@ -801,6 +823,11 @@ ALTER TABLE belay.run ENABLE ALWAYS TRIGGER run_inserted;
 ALTER TABLE belay.step ENABLE ALWAYS TRIGGER step_inserted;
 ALTER TABLE belay.step_error ENABLE ALWAYS TRIGGER step_error_inserted;
 ALTER TABLE belay.unfinished ENABLE ALWAYS TRIGGER unfinished_inserted;
+ALTER TABLE belay.announcement ENABLE ALWAYS TRIGGER announcement_inserted;
+ALTER TABLE belay.release_base ENABLE ALWAYS TRIGGER release_base_inserted;
+ALTER TABLE belay.client ENABLE ALWAYS TRIGGER client_inserted;
+ALTER TABLE belay.contract_query ENABLE ALWAYS TRIGGER contract_query_inserted;
+ALTER TABLE belay.announcement ENABLE ALWAYS TRIGGER announcement_frozen;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_inserted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_deleted;
 ALTER TABLE belay.applied ENABLE ALWAYS TRIGGER applied_frozen;
@@ -832,14 +859,15 @@ CREATE PROCEDURE belay.migrate_up(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
     ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
     wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
-    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_up_wrapper';
 COMMENT ON PROCEDURE belay.migrate_up IS
 'Applies what is pending, in order: all, up to target, the first n steps, one phase, or releases up to release.
 transaction: per_migration (default: each commits with its ledger rows) or per_run (all or nothing); inside a transaction block everything runs in it.
 A run to the latest waits for another run of the project, everything else fails with 55P03; on_contention (wait, fail) and wait (interval) override.
 on_privileged: apply (default), or refuse: runs nothing (42501) if a migration to run is privileged, and lists all that are with their SQL.
-Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, 25001, 25006, 42501, 55P03.';
+gate: before a post runs, clients of older releases are looked for: check (default: MG018 while there are any), wait (until they have gone, at most wait, 5 min by default; not in a transaction block: 25001), skip (ends with a notice and without a run: for schedulers) or off (nobody looks: for the project''s owner, with a reason). Clients that connect after the look are not seen.
+Errors: the migration''s own, unchanged; MG001 late, MG005 requirement, MG007 unfinished, MG018 gate, 25001, 25006, 42501, 55P03.';
 
 CREATE PROCEDURE belay.migrate_down(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
@@ -853,17 +881,17 @@ Errors: MG004 without a down or where the project does not allow it, MG005 requi
 CREATE PROCEDURE belay.migrate_to(
     target text, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
     wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
-    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_to_wrapper';
 COMMENT ON PROCEDURE belay.migrate_to IS
-'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything.';
+'Applies or reverts until target is the last one applied; ''@none'' reverts everything. An empty or NULL target is an error (22023): an unset variable must not revert everything. gate: see migrate_up.';
 
 CREATE PROCEDURE belay.migrate_redo(
     steps integer DEFAULT 1, ordering text DEFAULT NULL, transaction text DEFAULT NULL, on_contention text DEFAULT NULL,
     wait interval DEFAULT NULL, reason text DEFAULT NULL, trust text[] DEFAULT NULL,
-    on_privileged text DEFAULT NULL, project text DEFAULT 'default')
+    on_privileged text DEFAULT NULL, gate text DEFAULT NULL, project text DEFAULT 'default')
 LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_redo_wrapper';
-COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again.';
+COMMENT ON PROCEDURE belay.migrate_redo IS 'Reverts the most recently applied migrations and applies the same ones again. gate: see migrate_up; it is looked at before anything is reverted.';
 
 -- ---------------------------------------------------------------------------
 -- Projects and the registry
@@ -970,7 +998,7 @@ CREATE FUNCTION belay.migrate_plan(
     ordering text DEFAULT NULL, verb text DEFAULT 'up', project text DEFAULT 'default')
 RETURNS SETOF belay.plan_step LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_plan_wrapper';
 COMMENT ON FUNCTION belay.migrate_plan IS
-'What migrate_up (verb up), migrate_down (down), migrate_to (to) or migrate_redo (redo) would do with these arguments, one row a step. Never raises for policy: blocked_by, sqlstate and hint say why not. Errors: MG011 unknown project or target, 22023.';
+'What migrate_up (verb up), migrate_down (down), migrate_to (to) or migrate_redo (redo) would do with these arguments, one row a step. Never raises for policy: blocked_by, sqlstate and hint say why not; also where the gate of a post is shut now (MG018). Errors: MG011 unknown project or target, 22023.';
 
 CREATE FUNCTION belay.migrate_check(
     target text DEFAULT NULL, steps integer DEFAULT NULL, phase text DEFAULT NULL, release text DEFAULT NULL,
@@ -1345,11 +1373,19 @@ BEGIN
           WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
             AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
           ORDER BY r.id DESC LIMIT migrate_history.newest)
+        UNION ALL
+        (SELECT r.id, NULL, NULL, NULL, 'announced', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
+                format('release %s, was %s', r.arguments->'release'->>1, coalesce(r.arguments->'release'->>0, 'none')),
+                r.reason, NULL, NULL
+           FROM belay.run r
+          WHERE r.project_id = p.id AND r.verb = 'announce' AND migrate_history.migration IS NULL
+            AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
+          ORDER BY r.id DESC LIMIT migrate_history.newest)
         ORDER BY run_id DESC, step_id DESC LIMIT migrate_history.newest) h
      ORDER BY h.run_id, h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered. detail: of the error; or that nothing ran, and by which verb; or what was altered. footprint: what the step touched.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched.';
 
 CREATE FUNCTION belay.touched_by(object regclass)
 RETURNS TABLE (step bigint, project text, name text, direction text, access text, at timestamptz, role name)
@@ -1548,6 +1584,101 @@ COMMENT ON FUNCTION belay.object_versions IS
 needed_by: objects that depend on it (bodies of functions are not looked into); used_by: releases whose contract queries use it; may_drop: no object needs it, no contract query of a live release uses it (live: no post of a later release has run), and it is not the newest; reason: why. Errors: MG011 unknown project, 22023 NULL.';
 
 -- ---------------------------------------------------------------------------
+-- Releases
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.release_announce(release text, project text DEFAULT 'default')
+RETURNS belay.announcement LANGUAGE c AS 'MODULE_PATHNAME', 'release_announce_wrapper';
+COMMENT ON FUNCTION belay.release_announce IS
+'Says that this release of the project''s code is deployed now; kept with role and time, also in migrate_history. Announcing an older one again is a way back.
+A WARNING says where its pre is pending. Errors: MG018 the post of a later release is applied, 22023 NULL, not a release, or a project without releases; MG011 unknown project, MG012 within a migration.';
+
+CREATE FUNCTION belay.announced_release(project text DEFAULT 'default') RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(announced_release.project);
+BEGIN
+    RETURN (SELECT a.release FROM belay.announcement a WHERE a.project_id = p.id ORDER BY a.id DESC LIMIT 1);
+END $$;
+COMMENT ON FUNCTION belay.announced_release IS 'The release that belay.release_announce was told last; NULL: none. Errors: MG011 unknown project, 22023 NULL.';
+
+CREATE FUNCTION belay.client_checkin(release text, instance text, expires interval DEFAULT '5 min', project text DEFAULT 'default')
+RETURNS timestamptz LANGUAGE c AS 'MODULE_PATHNAME', 'client_checkin_wrapper';
+COMMENT ON FUNCTION belay.client_checkin IS
+'An instance of the project''s code says which release it runs, for so long (more than nothing, at most a day), and says it again before that is over. Until then it keeps the post of later releases from running. Returns when it expires.
+instance: a name of its own, such as the host''s. Commit at once: the gate sees what is committed. Errors: MG018 the post of a later release is applied, so that this code may not run any more; 42501 the name is another role''s; 22023 NULL, empty, not a release, expires out of range, or a project without releases; MG011 unknown project; 25006.';
+
+CREATE FUNCTION belay.client_checkout(instance text, project text DEFAULT 'default')
+RETURNS boolean LANGUAGE c AS 'MODULE_PATHNAME', 'client_checkout_wrapper';
+COMMENT ON FUNCTION belay.client_checkout IS
+'The instance has ended: its check-in does not count any more. Returns whether there was one. Errors: 42501 it is another role''s, and the caller does not own the project; 22023 NULL; MG011 unknown project; 25006.';
+
+CREATE FUNCTION belay.clients(
+    project text DEFAULT 'default',
+    OUT source text, OUT pid integer, OUT address text, OUT role text, OUT application_name text, OUT release text, OUT instance text,
+    OUT since timestamptz, OUT expires_at timestamptz, OUT verdict text)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'clients_wrapper';
+COMMENT ON FUNCTION belay.clients IS
+'What the gate of post sees, one row a client: sessions of this database but the caller''s own (unless only check-ins count), and check-ins that have not expired.
+source: session or checkin. address: NULL for a socket of the server''s machine. since: connected, or last checked in. verdict: passes, holds post of a release, no release: passes (or holds, by unknown_clients), another project.
+Not seen: idle clients behind a pooler, and clients of standbys. Errors: MG011 unknown project, 22023 NULL.';
+
+CREATE FUNCTION belay.release_status(project text DEFAULT 'default')
+RETURNS TABLE (release text, pre_applied integer, pre_pending integer, post_applied integer, post_pending integer, state text,
+               may_deploy boolean, announced_at timestamptz, clients integer, next_command text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(release_status.project);
+    more text := CASE WHEN release_status.project = 'default' THEN '' ELSE format(', project => %L', release_status.project) END;
+    -- The place of the release that was announced last: where it has no migrations, that of the last one before it is not known.
+    announced bytea;
+BEGIN
+    SELECT max(m.sort_key) INTO announced FROM belay.migration m
+     WHERE m.project_id = p.id AND m.release = belay.announced_release(release_status.project);
+    RETURN QUERY
+    WITH one AS (
+        SELECT m.release, min(m.sort_key) AS first,
+               (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NOT NULL))::integer AS pre_applied,
+               (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NULL))::integer AS pre_pending,
+               (count(*) FILTER (WHERE m.phase = 'post' AND a.position IS NOT NULL))::integer AS post_applied,
+               (count(*) FILTER (WHERE m.phase = 'post' AND a.position IS NULL))::integer AS post_pending
+          FROM belay.migration m
+          LEFT JOIN belay.applied a ON a.migration_id = m.id
+         WHERE m.project_id = p.id AND m.release IS NOT NULL
+         GROUP BY m.release
+    ), placed AS (
+        SELECT o.*,
+               sum(o.pre_pending) OVER up_to_it = 0 AND coalesce(sum(o.post_applied) OVER after_it, 0) = 0 AS may_deploy,
+               coalesce(sum(o.pre_pending + o.post_pending) OVER before_it, 0) > 0 AS has_to_wait
+          FROM one o
+        WINDOW up_to_it AS (ORDER BY o.first), after_it AS (ORDER BY o.first ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING),
+               before_it AS (ORDER BY o.first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), judged AS (
+        SELECT o.*,
+               CASE WHEN o.pre_pending > 0 THEN CASE WHEN o.pre_applied + o.post_applied = 0 THEN 'pending' ELSE 'pre pending' END
+                    WHEN o.post_pending = 0 THEN 'complete'
+                    WHEN o.post_applied > 0 OR o.first <= announced THEN 'post pending'
+                    ELSE 'pre done' END AS state
+          FROM placed o
+    )
+    SELECT j.release, j.pre_applied, j.pre_pending, j.post_applied, j.post_pending, j.state, j.may_deploy,
+           (SELECT max(n.announced_at) FROM belay.announcement n WHERE n.project_id = p.id AND n.release = j.release),
+           (SELECT count(*)::integer FROM belay.clients(release_status.project) c WHERE c.release = j.release),
+           CASE WHEN j.has_to_wait AND p.ordering = 'strict' THEN NULL
+                WHEN j.state IN ('pending', 'pre pending') THEN format('CALL belay.migrate_up(phase => ''pre'', release => %L%s)', j.release, more)
+                WHEN j.state = 'pre done' THEN format('SELECT belay.release_announce(%L%s)', j.release, more)
+                WHEN j.state = 'post pending' THEN format('CALL belay.migrate_up(phase => ''post'', release => %L%s)', j.release, more)
+           END
+      FROM judged j
+     ORDER BY j.first;
+END $$;
+COMMENT ON FUNCTION belay.release_status IS
+'One row a release that has migrations, in order. state: pending (nothing is applied), pre pending (a part of its pre is), pre done (its code may be deployed; its post comes after that), post pending (it is announced, or a part of its post is applied), complete.
+may_deploy: whether its code may be deployed now: its pre and those before it are applied, and no post of a later release is. announced_at: last, by belay.release_announce. clients: how many show this release, see belay.clients.
+next_command: what comes next for it, once it is deployed; NULL: nothing, or in strict order a release before it has something pending. Works on a standby. Errors: MG011 unknown project, 22023 NULL.';
+
+-- ---------------------------------------------------------------------------
 -- Roles. Which routine belongs to which stands here and nowhere else; a test asks that each
 -- routine is in one of the lists, or internal.
 -- ---------------------------------------------------------------------------
@@ -1557,11 +1688,15 @@ DECLARE
     -- Looks, and waits until others have migrated.
     reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
                                  last_run, migrate_checksum, check_order, check_order_directories, footprints,
-                                 snapshot, snapshot_hash, snapshot_diff, contract_check, versioned_name, object_versions}';
+                                 snapshot, snapshot_hash, snapshot_diff, contract_check, versioned_name, object_versions,
+                                 release_status, announced_release, clients}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair,
-                                   contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop}';
+                                   contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop,
+                                   release_announce, client_checkin, client_checkout}';
+    -- The application's own role: says which release runs, and nothing else.
+    serving CONSTANT text[] := '{client_checkin, client_checkout, announced_release, migrate_wait}';
     -- Makes the rules, and says what the ledger shall believe.
     owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, migrate_accept_late, history_prune}';
     wanted text[];
@@ -1577,11 +1712,12 @@ BEGIN
         WHEN 'reader' THEN reading
         WHEN 'deployer' THEN reading || deploying
         WHEN 'owner' THEN reading || deploying || owning
+        WHEN 'client' THEN serving
         END;
     IF wanted IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '22023',
             MESSAGE = format('rights => ''%s'' is not known', grant_role.rights),
-            HINT = 'use ''reader'', ''deployer'' or ''owner''';
+            HINT = 'use ''client'', ''reader'', ''deployer'' or ''owner''';
     END IF;
     -- Also keeps PUBLIC out: GRANT would take it for everybody, whatever its quotes.
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_role.role) THEN
@@ -1605,12 +1741,12 @@ BEGIN
     END LOOP;
     -- SQL text, messages and details of every project: for who reads and who owns. Who
     -- deploys needs neither.
-    IF grant_role.rights <> 'deployer' THEN
+    IF grant_role.rights IN ('reader', 'owner') THEN
         EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error, belay.contract_query TO %I', grant_role.role);
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs and repairs; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

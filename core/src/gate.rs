@@ -1,6 +1,18 @@
 //! The gate of post: which connected clients still run the code of an older release.
+//!
+//! What a client shows is read by [`Pattern`], and [`judge`] says of each what it means for a post. Who is
+//! connected is the caller's to know; a client that comes a moment later is seen by nobody.
+
+mod pattern;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
 
 use std::str::FromStr;
+
+pub use pattern::{MAX_SHOWN_BYTES, Pattern, PatternError};
+pub use verdict::{Judgement, Rules, Shown, Standing, judge};
 
 /// How clients are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

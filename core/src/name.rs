@@ -84,6 +84,24 @@ pub enum ReleaseRule {
     /// Nothing follows the number and the phase.
     #[error("it has no description")]
     Description,
+    /// The number does not have two digits.
+    #[error("its number must have two digits")]
+    NumberWidth,
+    /// A pre, or a name without a phase, has a number that is none of 01 to 49.
+    #[error("a pre has a number from 01 to 49")]
+    PreNumber,
+    /// A post has a number that is none of 50 to 99.
+    #[error("a post has a number from 50 to 99")]
+    PostNumber,
+    /// The description has an upper-case letter.
+    #[error("its description must be in lower case")]
+    DescriptionCase,
+    /// The description has a dash.
+    #[error("its description must not have a dash")]
+    DescriptionDash,
+    /// The description has white space.
+    #[error("its description must not have white space")]
+    DescriptionSpace,
 }
 
 impl NameError {
@@ -102,10 +120,15 @@ impl NameError {
                 "remove the white space around the name".to_owned()
             }
             NameError::Reserved { .. } => "choose a name that does not begin with '@'".to_owned(),
-            NameError::NotRelease { .. } => {
-                "names of this project look like '3.1.0_01_pre_add_column' or '3.1.0_50_post_drop_column'"
-                    .to_owned()
-            }
+            NameError::NotRelease { name, .. } => match crate::naming::sound_release_name(name) {
+                Some(sound) => format!(
+                    "name it '{sound}'; where names are no releases: SELECT belay.project_create(<name>, naming => 'natural')"
+                ),
+                None => {
+                    "names of this project look like '3.1.0_01_pre_add_column' or '3.1.0_50_post_drop_column'"
+                        .to_owned()
+                }
+            },
             NameError::Mixing { .. } => {
                 "rename it like the project's other migrations, or keep release names in a project of their own: project => 'name'"
                     .to_owned()

@@ -7,6 +7,7 @@
 mod diesel;
 mod natural;
 mod release;
+mod rules;
 mod suggest;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use release::{MalformedRelease, Phase, ReleaseName, UnknownPhase, parse_release};
+pub(crate) use rules::sound_release_name;
 
 use crate::name::{NameError, check_name};
 
@@ -88,6 +90,22 @@ impl Naming {
                 name: name.to_owned(),
                 naming: self,
             }),
+            Naming::Natural | Naming::Diesel => Ok(()),
+        }
+    }
+}
+
+impl Naming {
+    /// Whether a name may be registered anew: what [`Naming::check`] says and, in [`Naming::Release`], the
+    /// rules that are about more than the order. What is registered already is judged by `check`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Naming::check`]; [`NameError::NotRelease`] with the first rule that the name breaks.
+    pub fn check_new(self, name: &str) -> Result<(), NameError> {
+        self.check(name)?;
+        match self {
+            Naming::Release => rules::check(name),
             Naming::Natural | Naming::Diesel => Ok(()),
         }
     }

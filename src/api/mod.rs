@@ -12,6 +12,7 @@ mod now;
 mod plan;
 mod project;
 mod register;
+mod releases;
 mod snapshot;
 mod triggers;
 mod verbs;

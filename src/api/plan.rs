@@ -6,6 +6,7 @@ use pgrx::pg_extern;
 
 use super::verbs::{down_request, redo_request, to_request, up_request};
 use super::{required, word};
+use crate::engine::gate::Look;
 use crate::engine::planning::{self, Planned};
 use crate::error::{Code, Failure, Result, entry};
 use crate::ledger::Ledger;
@@ -52,6 +53,19 @@ fn request(
     }
 }
 
+/// A plan, and who is connected where it has a post.
+struct Seen {
+    project: Project,
+    planned: Planned,
+    ledger: Ledger,
+}
+
+impl Seen {
+    fn look(&self) -> Result<Option<Look<'_>>> {
+        Look::for_plan(&self.ledger, &self.project, &self.planned.plan)
+    }
+}
+
 /// The plan; `None` for the project `default` that nobody has used yet.
 fn plan(
     target: Option<&str>,
@@ -61,7 +75,7 @@ fn plan(
     ordering: Option<&str>,
     verb: Option<&str>,
     project: Option<&str>,
-) -> Result<Option<(Project, Planned)>> {
+) -> Result<Option<Seen>> {
     let ledger = Ledger::open()?;
     let name = required(project, "project")?;
     let request = request(required(verb, "verb")?, target, steps, phase, release)?;
@@ -72,7 +86,11 @@ fn plan(
     let project = ledger.project(name)?;
     let ordering = ordering.unwrap_or(project.ordering);
     let planned = planning::make(&ledger, &project, &request, ordering)?;
-    Ok(Some((project, planned)))
+    Ok(Some(Seen {
+        project,
+        planned,
+        ledger,
+    }))
 }
 
 /// The columns of belay.plan_step: step, name, direction, transactional, release, phase,
@@ -92,21 +110,38 @@ type PlanRow = (
 
 type PlanRows = TableIterator<'static, PlanRow>;
 
-fn row(number: usize, step: &PlannedStep, planned: &Planned, project: &Project) -> PlanRow {
+/// Why a step may not run: what, its SQLSTATE, and what to do.
+type Blocked = (String, String, String);
+
+fn blocked(step: &PlannedStep, look: Option<&Look<'_>>, project: &Project) -> Option<Blocked> {
+    let Some(obstacle) = &step.obstacle else {
+        let shut = look?.shut(step)?;
+        let state = Code::Gate.sqlstate().to_owned();
+        return Some((shut.message(), state, shut.hint(project)));
+    };
+    let state = planning::code_of(obstacle).sqlstate().to_owned();
+    let hint = obstacle.hint(step, &project.name);
+    Some((obstacle.message(step), state, hint))
+}
+
+fn row(number: usize, step: &PlannedStep, seen: &Seen, look: Option<&Look<'_>>) -> PlanRow {
     let entry = &step.entry;
-    let blocked = step.obstacle.as_ref();
+    let (blocked_by, sqlstate, hint) = blocked(step, look, &seen.project)
+        .map_or((None, None, None), |(what, state, hint)| {
+            (Some(what), Some(state), Some(hint))
+        });
     (
         i32::try_from(number + 1).unwrap_or(i32::MAX),
         entry.name.clone(),
         step.direction.to_string(),
-        planned.is_transactional(step),
+        seen.planned.is_transactional(step),
         entry.release.as_ref().map(ToString::to_string),
         entry.phase.map(|phase| phase.to_string()),
         step.resume_at
             .and_then(|statement| i32::try_from(statement).ok()),
-        blocked.map(|obstacle| obstacle.message(step)),
-        blocked.map(|obstacle| planning::code_of(obstacle).sqlstate().to_owned()),
-        blocked.map(|obstacle| obstacle.hint(step, &project.name)),
+        blocked_by,
+        sqlstate,
+        hint,
     )
 }
 
@@ -121,13 +156,15 @@ fn migrate_plan(
     project: Option<&str>,
 ) -> PlanRows {
     let rows = entry(|| {
-        let planned = plan(target, steps, phase, release, ordering, verb, project)?;
-        Ok(planned.map_or_else(Vec::new, |(project, planned)| {
-            let steps = planned.plan.steps.iter().enumerate();
-            steps
-                .map(|(number, step)| row(number, step, &planned, &project))
-                .collect()
-        }))
+        let seen = plan(target, steps, phase, release, ordering, verb, project)?;
+        let Some(seen) = seen else {
+            return Ok(Vec::new());
+        };
+        let look = seen.look()?;
+        let steps = seen.planned.plan.steps.iter().enumerate();
+        Ok(steps
+            .map(|(number, step)| row(number, step, &seen, look.as_ref()))
+            .collect())
     });
     TableIterator::new(rows)
 }
@@ -143,14 +180,19 @@ fn migrate_check(
     project: Option<&str>,
 ) -> i32 {
     entry(|| {
-        let planned = plan(target, steps, phase, release, ordering, verb, project)?;
-        let Some((project, planned)) = planned else {
+        let seen = plan(target, steps, phase, release, ordering, verb, project)?;
+        let Some(seen) = seen else {
             return Ok(0);
         };
+        let (planned, project) = (&seen.planned, &seen.project);
         if planned.plan.steps.is_empty() {
-            planning::refuse_unfinished(&planned, &project)?;
+            planning::refuse_unfinished(planned, project)?;
         }
-        planning::refuse_obstacles(&planned.plan, &project)?;
+        planning::refuse_obstacles(&planned.plan, project)?;
+        let shut = seen.look()?.and_then(|look| look.first_shut(&planned.plan));
+        if let Some(shut) = shut {
+            return Err(shut.failure(project));
+        }
         Ok(i32::try_from(planned.plan.steps.len()).unwrap_or(i32::MAX))
     })
 }

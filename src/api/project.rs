@@ -1,5 +1,6 @@
 //! Projects: `project_create` and `project_alter`.
 
+use belay_core::gate::Pattern;
 use pgrx::{AnyElement, pg_extern, pg_sys};
 
 use super::{required, word};
@@ -71,15 +72,15 @@ fn about_releases(arguments: &mut Arguments) -> Result<Settings> {
     }
     let gate_source: Option<String> = arguments.next();
     let client_pattern: Option<String> = arguments.next();
-    if let Some(pattern) = client_pattern
-        .as_ref()
-        .filter(|one| !one.contains("{release}"))
-    {
-        return Err(Failure::new(
-            Code::InvalidParameter,
-            format!("client_pattern => '{pattern}' has no place for the release"),
-            "write {release} where application_name has it, as in '{project}/{release}'",
-        ));
+    if let Some(pattern) = &client_pattern {
+        // Which project it is does not matter to its form.
+        Pattern::new(pattern, "").map_err(|error| {
+            Failure::new(
+                Code::InvalidParameter,
+                format!("client_pattern => '{pattern}' cannot be read: {error}"),
+                "write {release} once, where application_name has it, as in '{project}/{release}'",
+            )
+        })?;
     }
     let unknown_clients: Option<String> = arguments.next();
     Ok(Settings {

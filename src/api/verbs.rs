@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{count, duration, required, word};
 use crate::engine;
-use crate::engine::call::{Call, OnPrivileged};
+use crate::engine::call::{Call, Gate, OnPrivileged};
 use crate::error::{Code, Failure, Result, entry};
 use crate::pg::arguments::Arguments;
 use crate::pg::extension;
@@ -28,12 +28,13 @@ struct Options {
     reason: Option<String>,
     trust: Option<Vec<Option<String>>>,
     on_privileged: Option<String>,
+    gate: Option<String>,
     project: Option<String>,
 }
 
 impl Options {
-    /// The last arguments of every verb, in this order.
-    fn read(arguments: &mut Arguments) -> Options {
+    /// The last arguments of every verb, in this order; what only reverts has no gate.
+    fn read(arguments: &mut Arguments, has_gate: bool) -> Options {
         Options {
             ordering: arguments.next(),
             transaction: arguments.next(),
@@ -42,11 +43,21 @@ impl Options {
             reason: arguments.next(),
             trust: arguments.next(),
             on_privileged: arguments.next(),
+            gate: has_gate.then(|| arguments.next()).flatten(),
             project: arguments.next(),
         }
     }
 
-    fn call(self, verb: &'static str, request: Request, given: Value, mode: Mode) -> Result<Call> {
+    fn call(
+        self,
+        verb: &'static str,
+        request: Request,
+        mut given: Map<String, Value>,
+        mode: Mode,
+    ) -> Result<Call> {
+        if let Some(gate) = &self.gate {
+            given.insert("gate".to_owned(), json!(gate));
+        }
         let (transaction, on_contention) = (self.transaction, self.on_contention);
         let (transaction, on_contention) = (transaction.as_deref(), on_contention.as_deref());
         let on_privileged = self.on_privileged.as_deref();
@@ -73,21 +84,26 @@ impl Options {
                 .collect(),
             on_privileged: word(on_privileged, "on_privileged", "'apply' or 'refuse'")?
                 .unwrap_or(OnPrivileged::Apply),
+            gate: word(
+                self.gate.as_deref(),
+                "gate",
+                "'check', 'wait', 'skip' or 'off'",
+            )?
+            .unwrap_or(Gate::Check),
             project: required(self.project, "project")?,
             mode,
-            arguments: given,
+            arguments: Value::Object(given),
         })
     }
 }
 
 /// What was given, without the NULLs, for the run's row.
-fn given(arguments: &[(&str, Value)]) -> Value {
-    let given: Map<String, Value> = arguments
+fn given(arguments: &[(&str, Value)]) -> Map<String, Value> {
+    arguments
         .iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect();
-    Value::Object(given)
+        .collect()
 }
 
 /// An up request from its arguments.
@@ -146,7 +162,7 @@ macro_rules! verb {
             entry(|| {
                 let mut arguments = Arguments::of(fcinfo, &extension::installed()?);
                 $(let $argument: Option<$type> = arguments.next();)+
-                let options = Options::read(&mut arguments);
+                let options = Options::read(&mut arguments, $verb != "down");
                 let given = given(&[$((stringify!($argument), json!($argument))),+]);
                 let mode = transaction::mode_of(fcinfo);
                 engine::run(&options.call($verb, $request?, given, mode)?)

@@ -70,6 +70,33 @@ impl std::str::FromStr for OnPrivileged {
     }
 }
 
+/// What to do about clients of older releases before a post runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// MG018 while there are any.
+    Check,
+    /// Wait until they have gone.
+    Wait,
+    /// End with a notice while there are any.
+    Skip,
+    /// Nobody looks.
+    Off,
+}
+
+impl std::str::FromStr for Gate {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "check" => Ok(Gate::Check),
+            "wait" => Ok(Gate::Wait),
+            "skip" => Ok(Gate::Skip),
+            "off" => Ok(Gate::Off),
+            _ => Err(()),
+        }
+    }
+}
+
 /// One call of `migrate_up`, `migrate_down`, `migrate_to` or `migrate_redo`.
 #[derive(Debug)]
 pub struct Call {
@@ -91,6 +118,8 @@ pub struct Call {
     pub trust: Vec<String>,
     /// Whether privileged migrations run.
     pub on_privileged: OnPrivileged,
+    /// What to do about clients of older releases.
+    pub gate: Gate,
     /// The project's name.
     pub project: String,
     /// How Belay was called.

@@ -3,12 +3,15 @@
 pub mod accept;
 mod active;
 pub mod alter;
+pub mod announce;
 pub mod baseline;
 mod build;
 pub mod by_hand;
 pub mod call;
+pub mod checkin;
 mod contention;
 mod contract_queries;
+pub mod gate;
 mod late;
 mod leftovers;
 pub mod mark;

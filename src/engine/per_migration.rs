@@ -4,13 +4,16 @@ use std::time::Instant;
 
 use belay_core::plan::PlannedStep;
 
+use super::gate::{self, Ended, Shut};
 use super::run::{Run, Tally, finish, outcome_of, record_failure, summary, told};
 use super::{contention, retry, stepwise};
 use crate::error::Result;
 use crate::pg::{client, portal, transaction};
 
 /// Runs what is planned; what went well before a failure stays.
-pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> {
+///
+/// A post that may not run any more ends the run there, where the call says so.
+pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<Ended> {
     let mut tally = Tally::default();
     // A step that has run is let go: the caches of the server grow while the plan shrinks.
     steps.reverse();
@@ -20,9 +23,15 @@ pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> 
         }
         let result = transaction::attempt(run.call.mode, || {
             client::boundary()?;
-            contention::keep(run.project, run.call.mode)
+            contention::keep(run.project, run.call.mode)?;
+            gate::before_step(run.ledger, run.project, run.call, &step)
         });
-        let result = result.and_then(|()| retry::until_settled(run, &step, || one(run, &step)));
+        let result = match result {
+            Ok(Some(shut)) if gate::may_stop_halfway(run.call) => return halfway(run, tally, shut),
+            Ok(Some(shut)) => Err(shut.failure(run.project)),
+            Ok(None) => retry::until_settled(run, &step, || one(run, &step)),
+            Err(failure) => Err(failure),
+        };
         if let Err(failure) = result {
             finish(run, "failed", tally)?;
             return Err(failure);
@@ -30,7 +39,15 @@ pub fn each_by_itself(run: &Run<'_>, mut steps: Vec<PlannedStep>) -> Result<()> 
         tally.count(step.direction);
     }
     finish(run, "succeeded", tally)?;
-    summary(run, tally)
+    summary(run, tally)?;
+    Ok(Ended::Done)
+}
+
+/// What has run stays; the rest is another run's.
+fn halfway(run: &Run<'_>, tally: Tally, shut: Shut) -> Result<Ended> {
+    finish(run, "succeeded", tally)?;
+    summary(run, tally)?;
+    Ok(Ended::AtGate(Box::new(shut)))
 }
 
 fn one(run: &Run<'_>, step: &PlannedStep) -> Result<()> {

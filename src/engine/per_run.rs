@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use belay_core::plan::PlannedStep;
 
+use super::gate;
 use super::run::{self, Run, Tally};
 use super::transactional::StepRun;
 use crate::error::{Failure, Result};
@@ -89,6 +90,9 @@ fn run_steps<'a>(
         steps.push(run.begin(step));
         if let Some(this) = steps.last_mut() {
             this.shares_transaction = true;
+            if let Some(shut) = gate::before_step(run.ledger, run.project, run.call, step)? {
+                return Err(shut.failure(run.project));
+            }
             this.run_in_transaction()?;
             this.announce(run::outcome_of(step.direction));
             this.progress.forget_sql();

@@ -113,6 +113,7 @@ pub fn code_of(obstacle: &Obstacle) -> Code {
         Obstacle::Late { .. }
         | Obstacle::LateForGood { .. }
         | Obstacle::EarlierPending { .. }
+        | Obstacle::PostPending { .. }
         | Obstacle::OutOfOrder { .. }
         | Obstacle::LeavesGap { .. } => Code::Late,
         Obstacle::RequirementUnknown { .. }

@@ -7,6 +7,7 @@ use belay_core::plan::{Direction, PlannedStep, Request};
 use super::active::Active;
 use super::call::{Call, Transaction};
 use super::contention::Taken;
+use super::gate::{self, Ended, Patience};
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
 use super::{contention, contract_queries, late, per_migration, per_run, place, privileged, trust};
@@ -76,6 +77,7 @@ pub fn run(call: &Call) -> Result<()> {
     }
     let project = ledger.project(&call.project)?;
     let ordering = planning::policy(&project, call.ordering, call.reason.as_deref())?;
+    gate::refuse_call(&project, call)?;
     if call.mode == Mode::Caller && call.transaction == Some(Transaction::PerMigration) {
         return Err(Failure::new(
             Code::ActiveTransaction,
@@ -93,7 +95,23 @@ pub fn run(call: &Call) -> Result<()> {
             return nothing_to_do(&ledger, &project, &planned);
         }
     }
-    cancel::hold(|| alone(&ledger, &project, call, ordering))
+    cancel::hold(|| through_the_gate(&ledger, &project, call, ordering))
+}
+
+/// Runs; where a post may not run now, waits without the project's lock and runs what is left.
+fn through_the_gate(
+    ledger: &Ledger,
+    project: &Project,
+    call: &Call,
+    ordering: belay_core::order::Ordering,
+) -> Result<()> {
+    let mut patience = Patience::new();
+    while let Ended::AtGate(shut) = alone(ledger, project, call, ordering)? {
+        if !patience.at(ledger, project, call, *shut)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the project's lock, runs, and releases it on every way out.
@@ -102,14 +120,15 @@ fn alone(
     project: &Project,
     call: &Call,
     ordering: belay_core::order::Ordering,
-) -> Result<()> {
+) -> Result<Ended> {
     let is_left = || {
         let planned = planning::make(ledger, project, &call.request, ordering)?;
         Ok(!planned.plan.steps.is_empty() || planned.gathered.facts.unfinished.is_some())
     };
     if contention::take(ledger, project, call, is_left)? == Taken::NothingLeft {
         let planned = planning::make(ledger, project, &call.request, ordering)?;
-        return nothing_to_do(ledger, project, &planned);
+        nothing_to_do(ledger, project, &planned)?;
+        return Ok(Ended::Done);
     }
     contention::release_after(project, call.mode, || {
         if call.mode == Mode::Caller {
@@ -152,20 +171,24 @@ fn under_lock(
     project: &Project,
     call: &Call,
     ordering: belay_core::order::Ordering,
-) -> Result<()> {
+) -> Result<Ended> {
     if call.mode != Mode::Caller {
         transaction::commit()?;
     }
     let mut planned = planning::make(ledger, project, &call.request, ordering)?;
     if planned.plan.steps.is_empty() {
         planning::refuse_unfinished(&planned, project)?;
-        return nothing_to_do(ledger, project, &planned);
+        nothing_to_do(ledger, project, &planned)?;
+        return Ok(Ended::Done);
     }
     planning::refuse_obstacles(&planned.plan, project)?;
     trust::refuse_trojans(&planned, project, &call.trust)?;
     privileged::refuse(ledger, &planned, project, call)?;
     let transaction = call.transaction.unwrap_or(Transaction::PerMigration);
     planning::refuse_alone(&planned, call, transaction)?;
+    if let Some(shut) = gate::before_plan(ledger, project, call, &planned.plan)? {
+        return Ok(Ended::AtGate(Box::new(shut)));
+    }
     let id = ledger.begin_run(
         project,
         &NewRun {
@@ -194,10 +217,11 @@ fn under_lock(
         queries: &queries,
     };
     match (call.mode, transaction) {
-        (Mode::Caller, _) => per_run::in_callers_transaction(&run, &steps),
-        (_, Transaction::PerRun) => per_run::all_or_nothing(&run, &steps),
-        (_, Transaction::PerMigration) => per_migration::each_by_itself(&run, steps),
+        (Mode::Caller, _) => per_run::in_callers_transaction(&run, &steps)?,
+        (_, Transaction::PerRun) => per_run::all_or_nothing(&run, &steps)?,
+        (_, Transaction::PerMigration) => return per_migration::each_by_itself(&run, steps),
     }
+    Ok(Ended::Done)
 }
 
 /// Writes the failed step; committed together with the end of the run.

@@ -37,6 +37,9 @@ pub enum Code {
     RunFailed,
     /// What deployed code sends would no longer pass.
     ContractQuery,
+    /// A post would run while clients of older releases are there, or a client would run what a post
+    /// has contracted away.
+    Gate,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -80,6 +83,7 @@ impl Code {
             Code::Protected => "MG015",
             Code::RunFailed => "MG016",
             Code::ContractQuery => "MG019",
+            Code::Gate => "MG018",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",

@@ -7,6 +7,9 @@
 
 mod acceptance;
 pub mod alteration;
+mod announcement;
+mod checkin;
+pub mod clients;
 pub mod contract_query;
 pub mod facts;
 pub mod index;

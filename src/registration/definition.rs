@@ -46,6 +46,15 @@ pub fn sort_key(project: &Project, naming: Naming, name: &str) -> Result<Vec<u8>
     naming.sort_key(name).map_err(|e| name_failure(&e))
 }
 
+/// Refuses a new name that breaks a rule of release names beside those of their order. What is
+/// registered keeps its name.
+pub fn refuse_unsound_name(naming: Naming, name: &str) -> Result<()> {
+    match naming {
+        Naming::Release => naming.check_new(name).map_err(|e| name_failure(&e)),
+        Naming::Natural | Naming::Diesel => Ok(()),
+    }
+}
+
 /// The checksum of a definition's two texts.
 pub fn checksum(definition: &Definition) -> Result<String> {
     Checksum::of(&definition.up, definition.down.as_deref())

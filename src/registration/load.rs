@@ -10,7 +10,7 @@ use belay_core::plan::Request;
 use self::difference::{Difference, compare};
 use super::definition;
 use crate::engine;
-use crate::engine::call::{Call, OnContention, OnPrivileged};
+use crate::engine::call::{Call, Gate, OnContention, OnPrivileged};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
@@ -129,6 +129,7 @@ fn revert(load: &Load<'_>, missing: &[String]) -> Result<()> {
         reason: None,
         trust: Vec::new(),
         on_privileged: OnPrivileged::Apply,
+        gate: Gate::Check,
         project: load.project.name.clone(),
         mode: Mode::Caller,
         arguments: serde_json::json!({ "on_missing": "revert" }),

@@ -26,6 +26,7 @@ pub fn register(
     let new = definition::checked(project, naming, &definition, sum)?;
     match ledger.lock_registered(project, name)? {
         None => {
+            definition::refuse_unsound_name(naming, name)?;
             ledger.set_found_naming(project, naming)?;
             ledger.add_migrations(project, &[new], false)
         }
@@ -83,6 +84,7 @@ pub fn rename(ledger: &Ledger, project: &Project, old: &str, new: &str) -> Resul
     }
     let naming = project.naming.unwrap_or_else(|| Naming::detect([new]));
     let sort_key = definition::sort_key(project, naming, new)?;
+    definition::refuse_unsound_name(naming, new)?;
     if ledger.lock_registered(project, new)?.is_some() {
         return Err(Failure::new(
             Code::Duplicate,

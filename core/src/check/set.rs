@@ -116,12 +116,12 @@ impl Set {
     /// Refuses what a project that found its naming in `base` would refuse to register.
     pub(super) fn refuse_mixing(&self, naming: Naming, base: &Set) -> Result<(), CheckError> {
         // Where base is empty, the naming was found in these very names.
-        if base.held.is_empty() {
+        if base.held.is_empty() && naming != Naming::Release {
             return Ok(());
         }
         for one in self.beside(base) {
             naming
-                .check(&one.definition.name)
+                .check_new(&one.definition.name)
                 .map_err(|source| name_error(Side::Head, &one.definition, source))?;
         }
         Ok(())

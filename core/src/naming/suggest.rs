@@ -48,7 +48,7 @@ impl Naming {
         let exempt = self.check(late).is_err();
         let passes = |name: &str| match exempt {
             true => check_name(name).is_ok(),
-            false => self.check(name).is_ok(),
+            false => self.check_new(name).is_ok(),
         };
         let suits = |name: &String| {
             passes(name) && self.sort_key(name).is_ok_and(|key| key > after) && !is_taken(name)

@@ -28,6 +28,9 @@ impl Obstacle {
             Obstacle::EarlierPending { name } => {
                 format!("migration \"{own}\" cannot be applied before \"{name}\", which is pending")
             }
+            Obstacle::PostPending { name, release } => format!(
+                "migration \"{own}\" has to wait for the post of release {release}, of which \"{name}\" is pending"
+            ),
             Obstacle::OutOfOrder { late, newest } => {
                 format!(
                     "migration \"{late}\" is pending and sorts before \"{newest}\", which is applied already"
@@ -84,6 +87,9 @@ impl Obstacle {
                     literal(name)
                 )
             }
+            Obstacle::PostPending { release, .. } => format!(
+                "when the code of releases before {release} has gone: CALL belay.migrate_up(phase => 'post', release => '{release}'{end})"
+            ),
             Obstacle::LeavesGap { newest } => format!(
                 "revert \"{newest}\" as well, or loosen the policy for this call: CALL belay.migrate_down(ordering => 'permissive', reason => '...'{end})"
             ),

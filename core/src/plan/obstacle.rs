@@ -1,5 +1,7 @@
 //! Why a step may not run.
 
+use semver::Version;
+
 use super::request::Direction;
 
 /// The reason that stands in the way of a step. Each kind has an SQLSTATE of its own.
@@ -20,6 +22,14 @@ pub enum Obstacle {
     EarlierPending {
         /// The first such migration.
         name: String,
+    },
+    /// Strict: the step is of a later release, and the post of an earlier one is pending and not part of
+    /// the plan.
+    PostPending {
+        /// Its first pending migration.
+        name: String,
+        /// The earlier release.
+        release: Version,
     },
     /// Strict, going down: a migration that is not applied sorts before one that is, so that what is
     /// applied is not in order to begin with.

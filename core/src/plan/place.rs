@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use super::PlannedStep;
 use super::facts::{Entry, Facts};
 use super::obstacle::Obstacle;
+use crate::naming::Phase;
 use crate::order::Ordering;
 
 /// Name and key.
@@ -75,11 +76,7 @@ impl<'a> Places<'a> {
             Some((newest, _)) if !reviewed => self.late(&step.entry, newest.to_owned()),
             _ => None,
         }
-        .or_else(|| {
-            left_out.map(|earlier| Obstacle::EarlierPending {
-                name: earlier.name.clone(),
-            })
-        });
+        .or_else(|| left_out.map(|earlier| left_pending(&step.entry, earlier)));
         step.late_after = match step.obstacle {
             None => after.map(|(newest, _)| newest.to_owned()),
             Some(_) => None,
@@ -93,6 +90,21 @@ impl<'a> Places<'a> {
             Ordering::Disjoint if !entry.up_transaction => Some(Obstacle::LateForGood { newest }),
             Ordering::Disjoint | Ordering::Permissive => None,
         }
+    }
+}
+
+/// Something that sorts before a step is pending: where it is the post of an earlier release, that is
+/// what a deployment stops at.
+fn left_pending(step: &Entry, earlier: &Entry) -> Obstacle {
+    let name = earlier.name.clone();
+    match (earlier.phase, &earlier.release, &step.release) {
+        (Some(Phase::Post), Some(release), Some(own)) if release.cmp_precedence(own).is_lt() => {
+            Obstacle::PostPending {
+                name,
+                release: release.clone(),
+            }
+        }
+        _ => Obstacle::EarlierPending { name },
     }
 }
 

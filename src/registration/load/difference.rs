@@ -99,7 +99,10 @@ fn placed(
             difference.keep(known)
         }
         Some(_) => difference.replace.push(new),
-        None => difference.add.push(new),
+        None => {
+            definition::refuse_unsound_name(naming, &definition.name)?;
+            difference.add.push(new);
+        }
     }
     Ok(key)
 }

@@ -36,7 +36,7 @@ fn what_is_new_and_sorts_before_the_newest_of_base_is_late_and_gets_the_next_fre
         (
             &["1.0.0_01_pre_a", "1.0.0_50_post_b"],
             &["1.0.0_01_pre_a", "1.0.0_02_pre_x", "1.0.0_50_post_b"],
-            &[("1.0.0_02_pre_x", "1.0.0_51_pre_x")],
+            &[("1.0.0_02_pre_x", "1.1.0_01_pre_x")],
         ),
     ];
     for (base, head, late) in table {
@@ -136,10 +136,10 @@ fn a_release_is_for_release_names_and_not_older_than_the_newest() {
         .findings()
     };
     let base = ["1.0.0_01_a", "1.0.0_03_c"];
-    let head = ["1.0.0_01_a", "1.0.0_02_post_b", "1.0.0_03_c"];
+    let head = ["1.0.0_01_a", "1.0.0_02_pre_b", "1.0.0_03_c"];
     assert_eq!(
         rows(&found(&base, &head).unwrap()),
-        [("1.0.0_02_post_b", Problem::Late, Some("1.1.0_01_post_b"))]
+        [("1.0.0_02_pre_b", Problem::Late, Some("1.1.0_01_pre_b"))]
     );
     let error = found(&["1_a"], &["1_a"]).unwrap_err();
     assert_eq!(

@@ -6,7 +6,7 @@ use semver::Version;
 
 use super::ATTEMPTS;
 use super::head::{Head, increment};
-use crate::naming::ReleaseName;
+use crate::naming::{ReleaseName, rules};
 
 /// Names with the newest's head, incremented; then the newest's whole name with a description.
 pub(super) fn natural<'a>(late: &'a str, newest: &'a str) -> impl Iterator<Item = String> {
@@ -62,27 +62,49 @@ fn behind(newest: &str, said: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The next numbers of the newest's release, or of the one asked for. `None`: that one sorts before it.
+/// The next numbers of the newest's release, then those of the next release; or those of the one asked
+/// for. `None`: that one sorts before it.
 pub(super) fn release(
     late: &str,
     newest: &str,
     asked: Option<&Version>,
 ) -> Option<impl Iterator<Item = String>> {
     let parts = ReleaseName::parse(newest).ok()?;
-    let mut texts = newest.splitn(3, '_');
-    let (version, number) = (texts.next()?, texts.next()?);
-    let (version, first) = match asked.map(|asked| (asked, asked.cmp_precedence(&parts.release))) {
-        Some((_, std::cmp::Ordering::Less)) => return None,
-        Some((asked, std::cmp::Ordering::Greater)) => (in_look_of(version, asked), 1),
-        _ => (version.to_owned(), parts.number.checked_add(1)?),
-    };
-    let width = number.len();
+    let version = newest.split('_').next()?;
     // With the phase, as it was written: names before the first phases have none.
-    let said = match ReleaseName::parse(late) {
-        Ok(_) => late.splitn(3, '_').nth(2)?.to_owned(),
-        Err(_) => late.to_owned(),
+    let said = rules::sound_text(match ReleaseName::parse(late) {
+        Ok(_) => late.splitn(3, '_').nth(2)?,
+        Err(_) => late,
+    });
+    let first = rules::first_number(&said);
+    let behind = parts.number.checked_add(1)?.max(first);
+    let of_newest = |version: &str| (version.to_owned(), behind);
+    let places = match asked.map(|asked| (asked, asked.cmp_precedence(&parts.release))) {
+        Some((_, std::cmp::Ordering::Less)) => return None,
+        Some((asked, std::cmp::Ordering::Greater)) => vec![(in_look_of(version, asked), first)],
+        Some((_, std::cmp::Ordering::Equal)) => vec![of_newest(version)],
+        // A pre has no place behind the post of its release.
+        None => vec![
+            of_newest(version),
+            (in_look_of(version, &next_release(&parts.release)?), first),
+        ],
     };
-    Some((first..=u32::MAX).map(move |number| format!("{version}_{number:0width$}_{said}")))
+    Some(places.into_iter().flat_map(move |(version, first)| {
+        let said = said.clone();
+        (first..=rules::LAST).map(move |number| format!("{version}_{number:02}_{said}"))
+    }))
+}
+
+/// The next minor release; of a pre-release the release itself.
+fn next_release(release: &Version) -> Option<Version> {
+    match release.pre.is_empty() {
+        true => Some(Version::new(
+            release.major,
+            release.minor.checked_add(1)?,
+            0,
+        )),
+        false => Some(Version::new(release.major, release.minor, release.patch)),
+    }
 }
 
 /// A version with leading zeros where `sample` has them: 3.2.0 like `03.01.00` is `03.02.00`.

@@ -99,8 +99,27 @@ fn behind_a_newest_without_a_number_comes_its_whole_name() {
 fn a_release_name_gets_the_next_number_of_the_release_and_keeps_its_phase() {
     for (late, newest, release, expected) in [
         ("3.1.0_01_pre_b", "3.1.0_02_pre_c", None, "3.1.0_03_pre_b"),
-        ("3.1.0_01_pre_b", "3.1.0_50_post_c", None, "3.1.0_51_pre_b"),
-        ("3.0.0_07_post_b", "3.1.0_9_pre_c", None, "3.1.0_10_post_b"),
+        ("3.1.0_01_pre_b", "3.1.0_50_post_c", None, "3.2.0_01_pre_b"),
+        ("3.1.0_01_pre_b", "3.1.0_49_pre_c", None, "3.2.0_01_pre_b"),
+        ("3.0.0_57_post_b", "3.1.0_09_pre_c", None, "3.1.0_50_post_b"),
+        (
+            "3.0.0_57_post_b",
+            "3.1.0_99_post_c",
+            None,
+            "3.2.0_50_post_b",
+        ),
+        (
+            "3.0.0_01_pre_b",
+            "3.1.0-rc.1_50_post_c",
+            None,
+            "3.1.0_01_pre_b",
+        ),
+        (
+            "3.0.0_1_pre_Add-b",
+            "3.1.0_009_pre_c",
+            None,
+            "3.1.0_10_pre_add_b",
+        ),
         ("3.0.0_07_b", "03.01.00_02_pre_c", None, "03.01.00_03_b"),
         (
             "3.0.0_07_pre_b",
@@ -124,7 +143,7 @@ fn a_release_name_gets_the_next_number_of_the_release_and_keeps_its_phase() {
             "3.0.0_07_pre_b",
             "3.1.0_002_pre_c",
             Some("3.2.0-rc.1"),
-            "3.2.0-rc.1_001_pre_b",
+            "3.2.0-rc.1_01_pre_b",
         ),
     ] {
         let release = release.map(|text| parse_release(text).unwrap());

@@ -67,8 +67,9 @@ fn an_accepted_late_arrival_that_is_left_out_is_pending_like_any_other() {
     };
     assert_eq!(
         obstacles(&model.plan(&pre)),
-        [Some(Obstacle::EarlierPending {
-            name: "1.0.0_50_post_b".to_owned()
+        [Some(Obstacle::PostPending {
+            name: "1.0.0_50_post_b".to_owned(),
+            release: semver::Version::new(1, 0, 0),
         })]
     );
 }

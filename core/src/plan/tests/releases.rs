@@ -55,13 +55,18 @@ fn a_pending_post_of_an_older_release_stops_a_later_pre() {
     let mut model = Model::new(Strict, &TWO_RELEASES);
     let plan = model.plan(&select(Some(Phase::Pre), None));
     assert_eq!(shown(&plan), ["up 1.0.0_01_pre_a", "up 2.0.0_01_pre_c"]);
-    let stopped = Obstacle::EarlierPending {
+    let stopped = Obstacle::PostPending {
         name: "1.0.0_50_post_b".to_owned(),
+        release: Version::new(1, 0, 0),
     };
     assert_eq!(obstacles(&plan), [None, Some(stopped.clone())]);
     assert_eq!(
-        stopped.hint(&plan.steps[1], "default"),
-        "apply it first: CALL belay.migrate_up(target => '1.0.0_50_post_b')"
+        stopped.message(&plan.steps[1]),
+        "migration \"2.0.0_01_pre_c\" has to wait for the post of release 1.0.0, of which \"1.0.0_50_post_b\" is pending"
+    );
+    assert_eq!(
+        stopped.hint(&plan.steps[1], "shop"),
+        "when the code of releases before 1.0.0 has gone: CALL belay.migrate_up(phase => 'post', release => '1.0.0', project => 'shop')"
     );
     model.ordering = Permissive;
     assert_eq!(model.run(&select(Some(Phase::Pre), None)).unwrap().len(), 2);
