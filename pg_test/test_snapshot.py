@@ -13,7 +13,7 @@ from harness.session import expect_error
 
 #: A schema with something of every kind, which every major can make.
 BROAD = (Path(__file__).parent / "snapshot" / "broad.sql").read_text("utf-8")
-#: Its hash on every major; `test_all_majors_have_the_recorded_hash` prints the new one when the schema is changed on purpose.
+#: Its hash on every major.
 BROAD_HASH = (Path(__file__).parent / "snapshot" / "broad.sha256").read_text("utf-8").strip()
 
 #: What each statement is tried on.
@@ -212,7 +212,7 @@ def attributes_in(row: str) -> list[tuple[str, str]]:
     return [(kind, name.strip("+-")) for name in listed.group(1).split()] if listed else []
 
 
-#: `kind`: every test of it removes and adds; NOT VALID constraints of NOT NULL are 18's, see below.
+#: A constraint of NOT NULL that is NOT VALID is 18's and has a test of its own; servers of foreign tables have none.
 NOT_CHANGED_HERE = {("column", "not_null_validated"), ("table", "server"), ("table", "server_options"), ("column", "server_options")}
 
 
@@ -252,12 +252,13 @@ def test_validating_a_constraint_changes_nothing_but_that(db):
 
 
 def test_all_majors_have_the_recorded_hash(db):
-    """The name, the language and the length of what an object says may not depend on the server."""
+    """Changed on purpose? Write the new hash into broad.sha256 once all majors give the same one."""
     db.execute(BROAD)
-    text = db.one("SELECT jsonb_pretty(belay.snapshot('{shop, crew}') - 'extension')")
-    found = db.one("SELECT belay.snapshot_hash(belay.snapshot('{shop, crew}') - 'extension')")
-    (TREE / ".belay" / f"snapshot-{db.server.major}.json").write_text(text, "utf-8")
-    assert found == BROAD_HASH, f"the snapshot is in .belay/snapshot-{db.server.major}.json"
+    text, found = db.rows("SELECT jsonb_pretty(s), belay.snapshot_hash(s) FROM belay.snapshot('{shop, crew}') s")[0]
+    if found != BROAD_HASH:
+        kept = TREE / ".belay" / f"snapshot-{db.server.major}.json"
+        kept.write_text(text, "utf-8")
+        pytest.fail(f"the hash is {found}; compare {kept} with another major's")
 
 
 def test_a_restored_dump_has_the_same_hash(db, new_database):
