@@ -16,13 +16,14 @@ import footprints  # noqa: E402
 import large_history  # noqa: E402
 import memory  # noqa: E402
 import report  # noqa: E402
+import snapshot  # noqa: E402
 from migration_set import MigrationSet  # noqa: E402
 from scratch import scratch_server  # noqa: E402
 from server import Server  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "jit", "debug_assertions")
-MEASUREMENTS = ("apply", "history", "footprints", "contention", "memory")
+MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contention", "memory")
 
 
 def arguments():
@@ -76,6 +77,8 @@ def measure(server, durable, folder, options):
         yield from large_history.rows(server, small, middle, large_set, options.rounds, progress)
     if "footprints" in options.only and with_belay:
         yield from footprints.rows(server, MigrationSet(folder, count), large_set, options.rounds, progress)
+    if "snapshot" in options.only and with_belay:
+        yield from snapshot.rows(server, 100 if options.quick else 1000, options.rounds, progress)
     if "contention" in options.only and with_belay:
         yield from contention.rows(server, 20 if options.quick else 100, min(options.rounds, 5), progress)
     if "memory" in options.only:

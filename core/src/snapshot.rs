@@ -21,29 +21,33 @@ pub enum Kind {
     /// `extension`: `hstore`; attributes `schema`, `version`.
     Extension,
     /// `type`: `shop.mood`; `kind` (enum, domain, composite, range, base), and by kind `labels` (array, in order);
-    /// `type`, `not_null`, `default`, `collation`; `attributes` (array of `{name, type, collation}`); `subtype`, ...
+    /// `type`, `not_null`, `default`, `collation`; `attributes` (array of `{name, type, collation, comment}`); `subtype`,
+    /// `subtype_opclass`, `subtype_diff`, `multirange`; of a base type its functions and layout.
     Type,
-    /// `domain constraint`: `shop.positive.positive_check`; `definition`.
+    /// `domain constraint`: `shop.positive.positive_check`; `domain`, `definition`, `validated`.
     DomainConstraint,
     /// `function`: `shop.f(integer, text)` by argument types; `kind` (function, procedure, aggregate, window),
-    /// `arguments` (with names, modes and defaults), `result`, `language`, `body` (SHA-256), `volatility`, `strict`,
-    /// `security_definer`, `leakproof`, `parallel`, `cost`, `rows`, `settings` (array), `support`.
+    /// `arguments` (with names, modes and defaults), `result`, `language`, `body` (SHA-256), `aggregate` (its parts),
+    /// `volatility`, `strict`, `security_definer`, `leakproof`, `parallel`, `cost`, `rows`, `settings` (array), `support`.
     Function,
-    /// `sequence`: `shop.s`; `type`, `start`, `increment`, `minimum`, `maximum`, `cache`, `cycle`, `owned_by`.
+    /// `sequence`: `shop.s`; `type`, `start`, `increment`, `minimum`, `maximum`, `cache`, `cycle`, `owned_by`,
+    /// `persistence`.
     Sequence,
     /// `table`: `shop.orders`; `kind` (table, partitioned table, foreign table), `persistence`, `partition_key`,
     /// `partition_of`, `partition_bound`, `inherits` (array), `row_security`, `force_row_security`, `options`,
-    /// `access_method`, `replica_identity`, `of_type`.
+    /// `access_method`, `replica_identity`, `of_type`, `server`, `server_options` (array).
     Table,
-    /// `view`: `shop.v`; `kind` (view, materialized view), `definition`, `options`.
+    /// `view`: `shop.v`; `kind` (view, materialized view), `definition`, `options`, `access_method`.
     View,
-    /// `column`: `shop.orders.id`, of tables and views; `of` (table, view), `type`, `not_null` (boolean), `default`,
-    /// `identity` (always, by default), `generated` (`{expression, stored}`), `collation` (where not the type's own).
+    /// `column`: `shop.orders.id`, of tables and views; `of` (table, view), `type`, `not_null` (boolean),
+    /// `not_null_validated` (false for a NOT NULL that is NOT VALID), `default`, `identity` (always, by default),
+    /// `identity_options` (those that are not the default), `generated` (`{expression, stored}`), `collation` (where
+    /// not the type's own), `server_options` (array).
     Column,
     /// `constraint`: `shop.orders.orders_pkey`; `kind` (primary key, unique, check, foreign key, exclusion,
     /// constraint trigger), `table`, `definition`, `validated`.
     Constraint,
-    /// `index`: `shop.orders_i`, but for those of constraints; `table`, `definition`, `unique`, `valid`.
+    /// `index`: `shop.orders_i`, but for those of constraints; `table`, `definition`, `unique`, `valid`, `partition_of`.
     Index,
     /// `trigger`: `shop.orders.t`; `table`, `definition`, `enabled`, `function`.
     Trigger,
