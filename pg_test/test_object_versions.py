@@ -53,9 +53,9 @@ def test_each_version_has_a_row_with_its_release_and_who_needs_it(two_releases):
     assert versions(two_releases, "object, release, needed_by, used_by") == [
         ("function", "fetch", 1, "public.fetch_v1(integer)", "1.0.0", [], ["1.0.0"]),
         ("function", "fetch", 2, "public.fetch_v2(integer)", "2.0.0", [], ["2.0.0"]),
-        ("function", "notify", 1, "public.notify_v1()", "1.0.0", ["trigger told_v1 on table jobs"], []),
+        ("function", "notify", 1, "public.notify_v1()", "1.0.0", ["trigger told_v1 on table public.jobs"], []),
         ("trigger", "told", 1, "told_v1 on public.jobs", None, [], []),
-        ("type", "status", 1, "public.status_v1", "1.0.0", ["column status of table jobs"], []),
+        ("type", "status", 1, "public.status_v1", "1.0.0", ["column status of table public.jobs"], []),
     ]
 
 
