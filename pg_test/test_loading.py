@@ -732,6 +732,10 @@ GIVEN = {
     "up": "'SELECT 1'",
     "files": "'{\"migration1.sql\": \"SELECT 1\"}'",
     "before": "now()",
+    "release": "'1.0.0'",
+    "sql": "'SELECT 1'",
+    "queries": "'{\"one\": \"SELECT 1\"}'",
+    "n": "1",
     "old": "'migration1'",
     "new": "'migration2'",
     "target": "'migration1'",
@@ -759,7 +763,7 @@ NULL_HAS_A_MEANING = {
 #: Internal, granted to nobody.
 INTERNAL = {
     "is_running", "find_runner", "is_unfinished", "is_pending", "find_project", "find_disorder",
-    "find_acceptance", "find_late", "do_meet", "next_names", "describe_footprint",
+    "find_acceptance", "find_late", "do_meet", "next_names", "describe_footprint", "contract_uses",
 }  # fmt: skip
 
 
@@ -770,7 +774,7 @@ def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):
     write(server_folder, files)
     folder = f"'{server_folder}'"
     values = GIVEN | {"directory": folder}
-    values_of = {"check_order_directories": values | {"base": folder, "head": folder}}
+    values_of = {"versioned_name": values | {"base": "'fetch_job'"}, "check_order_directories": values | {"base": folder, "head": folder}}
     arguments = db.rows(
         """
         SELECT p.oid::regproc::text, p.proname::text, p.prokind = 'p', a.name, n <= p.pronargs - p.pronargdefaults,

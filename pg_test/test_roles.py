@@ -63,18 +63,19 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
     "check_order", "check_order_directories", "footprints", "touched_by",
-    "snapshot", "snapshot_hash", "snapshot_diff",
+    "snapshot", "snapshot_hash", "snapshot_diff", "contract_check", "versioned_name", "object_versions",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
+    "contract_query", "contract_queries", "contract_from_statements", "contract_query_drop", "seen_statements",
 }  # fmt: skip
 OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
 RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
-            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project"}
+            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
 LEVELS = ("reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client"}
 
@@ -89,7 +90,7 @@ def test_a_role_may_call_what_its_rights_say_and_nothing_else(db, rights):
 @pytest.mark.parametrize("rights", LEVELS)
 def test_a_role_reads_texts_and_messages_unless_it_only_deploys_and_writes_nothing(db, rights):
     role = role_with(db, rights)
-    assert tables_of(db, role) == OPEN | (set() if rights == "deployer" else {"definition", "step_error"})
+    assert tables_of(db, role) == OPEN | (set() if rights == "deployer" else {"definition", "step_error", "contract_query"})
     for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
         assert tables_of(db, role, privilege) == set(), privilege
     assert db.one("SELECT has_schema_privilege(%s, 'belay', 'CREATE')", [role]) is False
@@ -118,7 +119,7 @@ def test_granting_twice_is_granting_once(db, rights):
 def test_rights_add_up(db):
     role = role_with(db, "deployer")
     db.execute("SELECT belay.grant_role(%s, 'reader')", [role])
-    assert routines_of(db, role) >= DEPLOYS and tables_of(db, role) == OPEN | {"definition", "step_error"}
+    assert routines_of(db, role) >= DEPLOYS and tables_of(db, role) == OPEN | {"definition", "step_error", "contract_query"}
 
 
 def test_drop_owned_takes_the_rights_away(db):
@@ -258,7 +259,7 @@ def test_a_stranger_without_any_right_that_holds_the_lock_is_named_to_an_ordinar
 
 # ── doors: the tables ────────────────────────────────────────────────────────────────────────────────────────────────
 
-TABLES = sorted(OPEN | {"definition", "step_error"})
+TABLES = sorted(OPEN | {"definition", "step_error", "contract_query"})
 
 
 def a_history(db: Database) -> None:
@@ -266,6 +267,8 @@ def a_history(db: Database) -> None:
     load(db, numbered(1) | {"migration2.sql": "-- belay: transaction off\nSELECT 1;\nSELECT 1/0", "migration3.sql": "SELECT 3"})
     with expect_error("22012"):
         db.execute(UP)
+    db.execute("SELECT belay.project_create('released', naming => 'release')")
+    db.execute("SELECT belay.contract_query('1.0.0', 'one', 'SELECT 1', project => 'released')")
     for table in TABLES:
         assert db.one(f"SELECT count(*) FROM belay.{table}") > 0, table
 

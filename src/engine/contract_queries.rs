@@ -201,10 +201,7 @@ fn message(this: &StepRun<'_>, broken: &[Broken<'_>]) -> String {
     });
     let after = format!("after {phase}migration \"{}\"", this.name());
     match broken {
-        [one] => format!(
-            "contract query {} no longer passes {after}",
-            one.query.title()
-        ),
+        [one] => format!("contract query {} does not pass {after}", one.query.title()),
         more => format!("{} contract queries do not pass {after}", more.len()),
     }
 }

@@ -235,13 +235,14 @@ fn c_string(sql: &str) -> Result<CString> {
 fn problem(failure: Failure) -> Result<Option<Problem>> {
     /// unsafe_new_enum_value_usage: an enum's value that this transaction has added.
     const NEW_ENUM_VALUE: &str = "55P04";
-    /// Connections, transactions, resources, locks, operators, the system, bugs: not the query's.
-    const OF_THE_SERVER: [&str; 8] = ["08", "25", "40", "53", "55", "57", "58", "XX"];
+    /// A lock that was not to be had; connections, transactions, resources, operators, the system, bugs.
+    const LOCK: &str = "55P03";
+    const OF_THE_SERVER: [&str; 7] = ["08", "25", "40", "53", "57", "58", "XX"];
     let sqlstate = failure.sqlstate();
     if sqlstate == NEW_ENUM_VALUE {
         return Ok(None);
     }
-    if OF_THE_SERVER.contains(&sqlstate.get(..2).unwrap_or_default()) {
+    if sqlstate == LOCK || OF_THE_SERVER.contains(&sqlstate.get(..2).unwrap_or_default()) {
         return Err(failure);
     }
     let place = match &failure {
