@@ -742,6 +742,8 @@ GIVEN = {
     "head": """'{"1.sql": "SELECT 1"}'""",
     "after": "'migration1'",
     "reason": "'because'",
+    "release": "'1.0.0'",
+    "instance": "'web-1'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a

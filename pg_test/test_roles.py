@@ -62,19 +62,21 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 
 READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
-    "check_order", "check_order_directories", "footprints", "touched_by",
+    "check_order", "check_order_directories", "footprints", "touched_by", "release_status", "announced_release", "clients",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
+    "release_announce", "client_checkin", "client_checkout",
 }  # fmt: skip
 OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
-RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
+SERVES = {"client_checkin", "client_checkout", "announced_release", "migrate_wait"}
+RIGHTS = {"client": SERVES, "reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
             "find_acceptance", "find_late", "do_meet", "next_names", "judge_project"}
-LEVELS = ("reader", "deployer", "owner")
+LEVELS = ("client", "reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client"}
 
 
@@ -88,7 +90,7 @@ def test_a_role_may_call_what_its_rights_say_and_nothing_else(db, rights):
 @pytest.mark.parametrize("rights", LEVELS)
 def test_a_role_reads_texts_and_messages_unless_it_only_deploys_and_writes_nothing(db, rights):
     role = role_with(db, rights)
-    assert tables_of(db, role) == OPEN | (set() if rights == "deployer" else {"definition", "step_error"})
+    assert tables_of(db, role) == OPEN | (set() if rights in ("client", "deployer") else {"definition", "step_error"})
     for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
         assert tables_of(db, role, privilege) == set(), privilege
     assert db.one("SELECT has_schema_privilege(%s, 'belay', 'CREATE')", [role]) is False
@@ -265,6 +267,10 @@ def a_history(db: Database) -> None:
     load(db, numbered(1) | {"migration2.sql": "-- belay: transaction off\nSELECT 1;\nSELECT 1/0", "migration3.sql": "SELECT 3"})
     with expect_error("22012"):
         db.execute(UP)
+    db.execute("SELECT belay.project_create('shop', naming => 'release')")
+    db.execute("SELECT belay.release_announce('1.0.0', 'shop'), belay.client_checkin('1.0.0', 'web-1', project => 'shop')")
+    db.execute("INSERT INTO belay.release_base SELECT id, '1.0.0', '{}' FROM belay.project")
+    db.execute("INSERT INTO belay.contract_query SELECT id, '1.0.0', 'q', 'SELECT 1', 'registered', '', now(), 'postgres' FROM belay.project")
     for table in TABLES:
         assert db.one(f"SELECT count(*) FROM belay.{table}") > 0, table
 
