@@ -751,6 +751,9 @@ GIVEN = {
 NULL_HAS_A_MEANING = {
     ("project_create", "ordering"),
     ("project_create", "allow_down"),
+    ("project_create", "contract"),
+    ("project_create", "gate_source"),
+    ("project_create", "unknown_clients"),
     ("migrate_history", "newest"),
     ("migrate_wait", "wait"),
 }
