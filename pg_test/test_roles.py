@@ -279,6 +279,12 @@ def attempts(db: Database, table: str) -> list[str]:
     """Every way to write a table, or to get at it another way."""
     columns = db.rows("SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", [f"belay.{table}"])
     first = columns[-1][0]
+    primary = """
+        SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = %s::regclass AND i.indisprimary
+    """
+    types = dict(db.rows(primary, [f"belay.{table}"]))
+    keys, own = list(types), ", ".join(f"{name} {of}" for name, of in types.items())
     return [
         f"INSERT INTO belay.{table} OVERRIDING SYSTEM VALUE SELECT * FROM belay.{table}",
         f"INSERT INTO belay.{table} DEFAULT VALUES",
@@ -294,7 +300,7 @@ def attempts(db: Database, table: str) -> list[str]:
         f"CREATE TRIGGER mine BEFORE INSERT ON belay.{table} FOR EACH ROW EXECUTE FUNCTION public.mine()",
         f"CREATE RULE mine AS ON INSERT TO belay.{table} DO INSTEAD NOTHING",
         f"CREATE TABLE public.child () INHERITS (belay.{table})",
-        f'CREATE TABLE public.pointing (x int REFERENCES belay.{table} ("{columns[0][0]}"))',
+        f"CREATE TABLE public.pointing ({own}, FOREIGN KEY ({', '.join(keys)}) REFERENCES belay.{table})",
         f"CREATE INDEX ON belay.{table} ((public.evil()))",
         f"CREATE STATISTICS public.s ON (public.evil()), (1) FROM belay.{table}",
         f"CREATE POLICY p ON belay.{table} USING (public.evil() = 1)",
