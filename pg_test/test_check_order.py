@@ -82,10 +82,10 @@ def test_the_checksums_are_those_of_the_registry(db):
 
 def test_naming_and_release_are_arguments(db):
     base = {"1.0.0_01_a.sql": "SELECT 1", "1.0.0_03_c.sql": "SELECT 3"}
-    head = base | {"1.0.0_02_post_b.sql": "SELECT 2"}
-    assert check(db, base, head)[0][3] == "1.0.0_04_post_b"
-    assert check(db, base, head, release="1.1.0")[0][3] == "1.1.0_01_post_b"
-    assert check(db, base, head, naming="natural")[0][3] == "1.0.1_02_post_b"
+    head = base | {"1.0.0_02_pre_b.sql": "SELECT 2"}
+    assert check(db, base, head)[0][3] == "1.0.0_04_pre_b"
+    assert check(db, base, head, release="1.1.0")[0][3] == "1.1.0_01_pre_b"
+    assert check(db, base, head, naming="natural")[0][3] == "1.0.1_02_pre_b"
 
 
 # ── the failing form ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -133,3 +133,28 @@ def test_the_jobs_worker_stops_at_a_cancel_and_the_next_job_goes_on(cron: Cron, 
     cron.jobs.execute("DELETE FROM cron.job_run_details")
     assert cron.run_all()[db.name].status == "succeeded"
     assert applied(db) == ["1_a", "2_b"]
+
+
+def test_a_post_runs_by_a_job_when_nobody_old_is_there_and_a_shut_gate_shows_in_the_jobs_details(cron: Cron, new_database):
+    opened, skipped, shut = (new_database(on=cron.server) for _ in range(3))
+    post = "CALL belay.migrate_up(phase => 'post'{}, project => 'shop')"
+    for db, argument in ((opened, ", gate => 'skip'"), (skipped, ", gate => 'skip'"), (shut, "")):
+        db.execute("SELECT belay.project_create('shop', naming => 'release')")
+        for name in ("3.0.0_01_pre_a", "3.0.0_50_post_b"):
+            db.execute("SELECT belay.migrate_register(%s, 'SELECT 1', project => 'shop')", [name])
+        db.execute("CALL belay.migrate_up(phase => 'pre', project => 'shop')")
+        # Sessions do not outlive the server's restart, which runs the jobs; check-ins do.
+        if db is not opened:
+            db.execute("SELECT belay.client_checkin('2.9.0', 'web-1', '1 hour', 'shop')")
+        cron.schedule(db, post.format(argument), "postgres")
+    ended = cron.run_all()
+
+    assert ended[opened.name].status == "succeeded", ended
+    assert applied(opened, "shop") == ["3.0.0_01_pre_a", "3.0.0_50_post_b"]
+
+    assert ended[skipped.name].status == "succeeded", ended
+    assert ended[shut.name].status == "failed", ended
+    assert "post of release 3.0.0 may not run yet: 1 client of an older release is there" in ended[shut.name].message
+    for db in (skipped, shut):
+        assert applied(db, "shop") == ["3.0.0_01_pre_a"]
+        assert db.rows("SELECT outcome FROM belay.run") == [("succeeded",)]

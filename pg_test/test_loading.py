@@ -749,6 +749,8 @@ GIVEN = {
     "b": "'{}'",
     "after": "'migration1'",
     "reason": "'because'",
+    "release": "'1.0.0'",
+    "instance": "'web-1'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a
@@ -756,6 +758,9 @@ GIVEN = {
 NULL_HAS_A_MEANING = {
     ("project_create", "ordering"),
     ("project_create", "allow_down"),
+    ("project_create", "contract"),
+    ("project_create", "gate_source"),
+    ("project_create", "unknown_clients"),
     ("migrate_history", "newest"),
     ("migrate_wait", "wait"),
 }

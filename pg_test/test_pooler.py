@@ -242,3 +242,23 @@ def test_limits_of_a_run_are_set_without_a_session(db, one, connect):
         client.execute("CALL belay.migrate_up()")
     assert_clean(db, other, backend)
     assert other.one("SHOW belay.lock_timeout") == "5s"
+
+
+def test_behind_a_pooler_the_gate_sees_the_session_in_use_and_every_checkin(db, several, connect):
+    """An idle client has no server connection, or one under another's name: such projects count check-ins."""
+    db.execute("SELECT belay.project_create('shop', naming => 'release')")
+    db.execute("SELECT belay.migrate_register('3.0.0_50_post_b', 'SELECT 1', project => 'shop')")
+    up = "CALL belay.migrate_up(project => 'shop')"
+    old = connect(several, application_name="shop/2.9.0")
+    old.execute("BEGIN")
+    old.execute("SELECT 1")
+    with expect_error("MG018", detail=re.compile("release 2.9.0")):
+        db.execute(up)
+    old.execute("COMMIT")
+    db.execute("SELECT belay.project_alter('shop', gate_source => 'checkin')")
+    old.execute("SELECT belay.client_checkin('2.9.0', 'web-1', project => 'shop')")
+    with expect_error("MG018", detail=re.compile("^instance web-1, .* release 2.9.0")):
+        db.execute(up)
+    old.execute("SELECT belay.client_checkin('3.0.0', 'web-1', project => 'shop')")
+    db.execute(up)
+    assert applied(db, "shop") == ["3.0.0_50_post_b"]

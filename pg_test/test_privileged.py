@@ -269,7 +269,7 @@ def test_the_hints_lead_through(db, project):
 
 
 def test_the_hint_of_a_phase_stays_in_the_phase(db):
-    for name, directive in (("01.00.00_01_pre_a", ""), ("01.00.00_02_post_b", ""), ("01.00.00_03_pre_c", DIRECTIVE)):
+    for name, directive in (("01.00.00_01_pre_a", ""), ("01.00.00_50_post_b", ""), ("01.01.00_01_pre_c", DIRECTIVE)):
         register(db, name, f"{directive}SELECT 1")
     db.execute("SELECT belay.project_alter('default', ordering => 'permissive')")
     with nothing_changes(db), expect_error("42501") as error:

@@ -412,8 +412,10 @@ def longest_name(kind: str, seed: int) -> str:
 @pytest.mark.parametrize("kind", ["ascii", "four bytes", "digits", "zeros", "dashes"])
 def test_a_name_of_500_characters_works(db, naming, kind):
     db.execute("SELECT belay.project_create('default', naming => %s)", [naming])
-    prefix = "999999999999.888888888888.777777777777-rc.1_4294967295_post_" if naming == "release" else "x"
+    prefix = "999999999999.888888888888.777777777777-rc.1_99_post_" if naming == "release" else "x"
     first, second = (f"{prefix}{longest_name(kind, seed)}"[:500].rstrip("-") for seed in (1, 2))
+    if naming == "release":
+        first, second = (name[: len(prefix)] + name[len(prefix) :].lower().replace("-", "_") for name in (first, second))
     assert len(first) >= 499
     register(db, first, "CREATE TABLE t ()", "DROP TABLE t")
     register(db, second, "CREATE TABLE u ()", "DROP TABLE u")
@@ -441,8 +443,8 @@ ORDERS = {
         "1.0.0-rc.1_01_x",
         "1.0.0_01_pre_z",
         "1.0.0_02_pre_a",
-        "1.0.0_10_post_a",
-        "1.0.0_100_post_a",
+        "1.0.0_50_post_a",
+        "1.0.0_99_post_a",
         "1.0.10_01_x",
         "1.2.0_01_x",
         "1.10.0_01_x",
@@ -469,7 +471,7 @@ def test_each_naming_has_one_order_for_everything(db, naming):
     ("files", "naming"),
     [
         ({"1_a.sql": "SELECT 1", "2_b.sql": "SELECT 1"}, "natural"),
-        ({"1.0.0_01_a.sql": "SELECT 1", "1.0.0_02_post_b.sql": "SELECT 1"}, "release"),
+        ({"1.0.0_01_a.sql": "SELECT 1", "1.0.0_50_post_b.sql": "SELECT 1"}, "release"),
         ({"2014_a/up.sql": "SELECT 1", "2015_b/up.sql": "SELECT 1"}, "diesel"),
         ({"1.0.0_01_a/up.sql": "SELECT 1"}, "release"),
         ({"1_a.up.sql": "SELECT 1", "1_a.down.sql": "SELECT 1"}, "natural"),
@@ -544,7 +546,7 @@ def test_a_declared_natural_project_takes_names_that_look_like_releases(db):
 def test_a_name_that_is_nearly_a_release_says_what_it_breaks(db, name, rule):
     db.execute("SELECT belay.project_create('default', naming => 'release')")
     message = f'migration name "{name}" is not in release form: {rule}'
-    with nothing_changes(db), expect_error("MG008", message=message, hint=re.compile("'3.1.0_01_pre_add_column'")):
+    with nothing_changes(db), expect_error("MG008", message=message, hint=re.compile("'(3.1.0_01_pre_add_column|1.0.0_01_(pre_)?x)'")):
         register(db, name)
 
 
@@ -565,12 +567,12 @@ def test_naming_is_fixed_while_something_is_registered(db):
 
 
 def test_release_and_phase_are_read_from_the_name(db):
-    for name in ("1.2.0_01_pre_a", "1.2.0_02_post_b", "1.2.0_03_c", "1.2.0-rc.1_01_a"):
+    for name in ("1.2.0_01_pre_a", "1.2.0_50_post_b", "1.2.0_03_c", "1.2.0-rc.1_01_a"):
         register(db, name)
     query = "SELECT name, release, phase FROM belay.migration ORDER BY sort_key"
     found = {name: (release, phase) for name, release, phase in db.rows(query)}
     assert found["1.2.0_01_pre_a"] == ("1.2.0", "pre")
-    assert found["1.2.0_02_post_b"] == ("1.2.0", "post")
+    assert found["1.2.0_50_post_b"] == ("1.2.0", "post")
     assert found["1.2.0-rc.1_01_a"][0] == "1.2.0-rc.1"
     assert found["1.2.0_03_c"][0] == "1.2.0"
 
@@ -670,8 +672,8 @@ def test_rename_refuses(db, old, new, sqlstate, message, hint):
 
 def test_rename_in_a_release_project_moves_the_release_too(db):
     register(db, "1.0.0_01_pre_a")
-    db.execute("SELECT belay.migrate_rename('1.0.0_01_pre_a', '2.0.0_05_post_b')")
-    assert db.rows("SELECT name, release, phase FROM belay.migration") == [("2.0.0_05_post_b", "2.0.0", "post")]
+    db.execute("SELECT belay.migrate_rename('1.0.0_01_pre_a', '2.0.0_55_post_b')")
+    assert db.rows("SELECT name, release, phase FROM belay.migration") == [("2.0.0_55_post_b", "2.0.0", "post")]
 
 
 def test_rename_carries_requirements_along(db):

@@ -62,21 +62,23 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 
 READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
-    "check_order", "check_order_directories", "footprints", "touched_by",
+    "check_order", "check_order_directories", "footprints", "touched_by", "release_status", "announced_release", "clients",
     "snapshot", "snapshot_hash", "snapshot_diff", "contract_check", "versioned_name", "object_versions",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
+    "release_announce", "client_checkin", "client_checkout",
     "contract_query", "contract_queries", "contract_from_statements", "contract_query_drop", "seen_statements",
 }  # fmt: skip
 OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
-RIGHTS = {"reader": READS, "deployer": DEPLOYS, "owner": OWNS}
+SERVES = {"client_checkin", "client_checkout", "announced_release", "migrate_wait"}
+RIGHTS = {"client": SERVES, "reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
             "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
-LEVELS = ("reader", "deployer", "owner")
+LEVELS = ("client", "reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client"}
 
 
@@ -90,7 +92,8 @@ def test_a_role_may_call_what_its_rights_say_and_nothing_else(db, rights):
 @pytest.mark.parametrize("rights", LEVELS)
 def test_a_role_reads_texts_and_messages_unless_it_only_deploys_and_writes_nothing(db, rights):
     role = role_with(db, rights)
-    assert tables_of(db, role) == OPEN | (set() if rights == "deployer" else {"definition", "step_error", "contract_query"})
+    texts = {"definition", "step_error", "contract_query"}
+    assert tables_of(db, role) == OPEN | (set() if rights in ("client", "deployer") else texts)
     for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
         assert tables_of(db, role, privilege) == set(), privilege
     assert db.one("SELECT has_schema_privilege(%s, 'belay', 'CREATE')", [role]) is False
@@ -267,8 +270,10 @@ def a_history(db: Database) -> None:
     load(db, numbered(1) | {"migration2.sql": "-- belay: transaction off\nSELECT 1;\nSELECT 1/0", "migration3.sql": "SELECT 3"})
     with expect_error("22012"):
         db.execute(UP)
-    db.execute("SELECT belay.project_create('released', naming => 'release')")
-    db.execute("SELECT belay.contract_query('1.0.0', 'one', 'SELECT 1', project => 'released')")
+    db.execute("SELECT belay.project_create('shop', naming => 'release')")
+    db.execute("SELECT belay.release_announce('1.0.0', 'shop'), belay.client_checkin('1.0.0', 'web-1', project => 'shop')")
+    db.execute("SELECT belay.contract_query('1.0.0', 'one', 'SELECT 1', project => 'shop')")
+    db.execute("INSERT INTO belay.release_base SELECT id, '1.0.0', '{}' FROM belay.project")
     for table in TABLES:
         assert db.one(f"SELECT count(*) FROM belay.{table}") > 0, table
 
@@ -277,6 +282,12 @@ def attempts(db: Database, table: str) -> list[str]:
     """Every way to write a table, or to get at it another way."""
     columns = db.rows("SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", [f"belay.{table}"])
     first = columns[-1][0]
+    primary = """
+        SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = %s::regclass AND i.indisprimary
+    """
+    types = dict(db.rows(primary, [f"belay.{table}"]))
+    keys, own = list(types), ", ".join(f"{name} {of}" for name, of in types.items())
     return [
         f"INSERT INTO belay.{table} OVERRIDING SYSTEM VALUE SELECT * FROM belay.{table}",
         f"INSERT INTO belay.{table} DEFAULT VALUES",
@@ -292,7 +303,7 @@ def attempts(db: Database, table: str) -> list[str]:
         f"CREATE TRIGGER mine BEFORE INSERT ON belay.{table} FOR EACH ROW EXECUTE FUNCTION public.mine()",
         f"CREATE RULE mine AS ON INSERT TO belay.{table} DO INSTEAD NOTHING",
         f"CREATE TABLE public.child () INHERITS (belay.{table})",
-        f'CREATE TABLE public.pointing (x int REFERENCES belay.{table} ("{columns[0][0]}"))',
+        f"CREATE TABLE public.pointing ({own}, FOREIGN KEY ({', '.join(keys)}) REFERENCES belay.{table})",
         f"CREATE INDEX ON belay.{table} ((public.evil()))",
         f"CREATE STATISTICS public.s ON (public.evil()), (1) FROM belay.{table}",
         f"CREATE POLICY p ON belay.{table} USING (public.evil() = 1)",

@@ -54,7 +54,7 @@ def test_sg_21_what_is_missing_for_a_target_is_named_and_nothing_else(db):
 
 
 def test_sg_21_what_is_missing_for_a_release_is_named_and_nothing_else(db):
-    names = ["1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"]
+    names = ["1.0.0_01_pre_a", "1.0.0_50_post_b", "1.1.0_01_pre_c"]
     db.execute("SELECT belay.project_create('default', naming => 'release')")
     for name in names:
         db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
@@ -287,7 +287,7 @@ def test_sg_03_who_waits_is_not_held_up_by_dirt_ahead_of_it(db):
 
 def test_who_waits_for_a_release_is_through_when_the_release_is_there(db):
     db.execute("SELECT belay.project_create('default', naming => 'release')")
-    for name in ("1.0.0_01_pre_a", "1.0.0_02_post_b", "1.1.0_01_pre_c"):
+    for name in ("1.0.0_01_pre_a", "1.0.0_50_post_b", "1.1.0_01_pre_c"):
         db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
     waiting = db.start(wait("release => '1.0.0'"))
     waits(db, waiting)
@@ -548,11 +548,11 @@ def test_what_a_loosened_run_is_about_to_apply_is_not_late(db):
 
 
 def test_target_and_release_narrow_each_other_and_a_run_comes_first(db):
-    for name in ("1.0.0_01_pre_a", "1.1.0_01_pre_b", "1.1.0_02_post_c"):
+    for name in ("1.0.0_01_pre_a", "1.1.0_01_pre_b", "1.1.0_50_post_c"):
         db.execute("SELECT belay.migrate_register(%s, 'SELECT 1')", [name])
     db.execute("CALL belay.migrate_up(steps => 1)")
     number = db.one("SELECT max(id) FROM belay.run")
-    db.execute(wait("release => '01.00.00', target => '1.1.0_02_post_c', wait => '0'"))
+    db.execute(wait("release => '01.00.00', target => '1.1.0_50_post_c', wait => '0'"))
     db.execute(wait(f"run => {number}, release => '1.0.0', wait => '0'"))
     with expect_error("55P03", message='project "default" has not reached release 1.1.0'):
         db.execute(wait(f"run => {number}, release => '1.1.0', wait => '0'"))

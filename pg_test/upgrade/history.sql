@@ -18,3 +18,10 @@ SELECT belay.migrate_unregister('0004_fails');
 SELECT belay.project_create('library', ordering => 'permissive');
 SELECT belay.migrate_register('0001_book', 'CREATE TABLE book ()', 'DROP TABLE book', project => 'library');
 CALL belay.migrate_up(project => 'library');
+
+SELECT belay.project_create('shop', naming => 'release');
+SELECT belay.migrate_register('1.0.0_01_pre_order', 'CREATE TABLE "order" ()', 'DROP TABLE "order"', project => 'shop');
+SELECT belay.migrate_register('1.0.0_50_post_basket', 'SELECT 1', project => 'shop');
+CALL belay.migrate_up(project => 'shop');
+SELECT belay.release_announce('1.0.0', project => 'shop');
+SELECT belay.client_checkin('1.0.0', 'web-1', project => 'shop');

@@ -63,11 +63,12 @@ impl Ledger {
     fn sessions(&self, project: &Project) -> Result<Vec<Client>> {
         // Within one transaction the server would show the sessions of its first look.
         const LOOK_ANEW: &str = "SELECT pg_catalog.pg_stat_clear_snapshot()::text";
+        // The function, not the view: what a view reads would count to the footprint of the transaction.
         // Of whom the owner may not see it, it is not known that it is none.
-        const SQL: &str = "SELECT a.pid, pg_catalog.host(a.client_addr), a.usename::text, coalesce(a.application_name, ''),
+        const SQL: &str = "SELECT a.pid, pg_catalog.host(a.client_addr), pg_catalog.pg_get_userbyid(a.usesysid)::text, coalesce(a.application_name, ''),
                     a.backend_start, extract(epoch FROM pg_catalog.clock_timestamp() - a.backend_start)::float8
-               FROM pg_catalog.pg_stat_activity a
-              WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
+               FROM pg_catalog.pg_stat_get_activity(NULL) a, pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) own
+              WHERE a.datid = own.datid AND a.pid <> own.pid
                 AND coalesce(a.backend_type, 'client backend') = 'client backend'
               ORDER BY a.backend_start, a.pid";
         let own = Pattern::new(&project.client_pattern, &project.name).ok();

@@ -24,6 +24,10 @@ impl Ledger {
                 AND NOT EXISTS (SELECT FROM belay.applied a WHERE a.migration_id = s.migration_id AND a.step_id = s.id)
                 AND NOT EXISTS (SELECT FROM belay.unfinished u WHERE u.migration_id = s.migration_id)
                 AND NOT (s.outcome = 'accepted' AND EXISTS (SELECT FROM belay.migration m WHERE m.id = s.migration_id))";
+        // The last one says what is deployed.
+        const ANNOUNCED: &str = "SELECT a.id FROM belay.announcement a
+              WHERE a.project_id = $1 AND a.announced_at < $2
+                AND EXISTS (SELECT FROM belay.announcement n WHERE n.project_id = $1 AND n.id > a.id)";
         const RUNS: &str = "SELECT r.id FROM belay.run r
               WHERE r.project_id = $1 AND r.finished_at < $2
                 AND NOT EXISTS (SELECT FROM belay.step s WHERE s.run_id = r.id)";
@@ -38,6 +42,8 @@ impl Ledger {
             .unzip();
         self.delete(c"step_error", c"step_error_pkey", c"step_id", &steps)?;
         self.delete(c"step", c"step_pkey", c"id", &steps)?;
+        let announced = self.write(ANNOUNCED, &arguments, |row| row.require::<i64>(1))?;
+        self.delete(c"announcement", c"announcement_pkey", c"id", &announced)?;
         let runs = self.write(RUNS, &arguments, |row| row.require::<i64>(1))?;
         self.delete(c"run", c"run_pkey", c"id", &runs)?;
         definitions.sort_unstable();

@@ -3,6 +3,9 @@
 //! Procrastinate's rules: `NN` has two digits, 01 to 49 for a pre and 50 to 99 for a post, so that a plain
 //! string sort puts pre before post; the description is in lower case, without dash or white space.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Phase, ReleaseName};
 use crate::name::{NameError, ReleaseRule};
 
