@@ -740,6 +740,9 @@ GIVEN = {
     "rights": "'reader'",
     "base": """'{"1.sql": "SELECT 1"}'""",
     "head": """'{"1.sql": "SELECT 1"}'""",
+    "snapshot": "'{}'",
+    "a": "'{}'",
+    "b": "'{}'",
     "after": "'migration1'",
     "reason": "'because'",
 }

@@ -63,6 +63,7 @@ def tables_of(db: Database, role: str, privilege: str = "SELECT") -> set[str]:
 READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
     "check_order", "check_order_directories", "footprints", "touched_by",
+    "snapshot", "snapshot_hash", "snapshot_diff",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",

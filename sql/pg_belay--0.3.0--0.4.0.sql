@@ -122,6 +122,89 @@ a role that it is a member of (42501). Each change is kept in belay.run (verb al
 Another ordering is refused while a run is going on (55P03); strict, too, while something is pending that sorts before what is applied and was not accepted (MG001).';
 
 -- ---------------------------------------------------------------------------
+-- The schema as data
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.snapshot(schemas text[] DEFAULT NULL)
+RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME', 'snapshot_wrapper';
+COMMENT ON FUNCTION belay.snapshot IS
+'The schema as data, as of now and with what the open transaction did: {"kind": {"name": {"attribute": value, ...}, ...}, ...}, of all schemas or only of these (and then all extensions). Kinds: schema, extension, type, domain constraint, function, sequence, table, view, column, constraint, index, trigger, rule, policy, grant, comment.
+Left out: what belongs to the server, to Belay or to an extension, temporary objects, OIDs, rows, owners and what they may do by owning, the order of columns, tablespaces, storage parameters of columns, statistics objects, operators, casts, collations, text search, publications, event triggers, default privileges. A function''s body is given by its SHA-256.
+Takes no right but its own, calls no user''s function and leaves no lock; waits for who holds ACCESS EXCLUSIVE on a relation whose expressions it prints. Errors: 22023 an element of schemas is NULL.';
+
+CREATE FUNCTION belay.snapshot_hash(snapshot jsonb)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'snapshot_hash_wrapper';
+COMMENT ON FUNCTION belay.snapshot_hash IS
+'SHA-256 of a snapshot, in hexadecimal. Equal schemas have equal hashes whatever the OIDs, the order in which things were made and the server''s major version, but where the text of an expression names what one major treats as a keyword and another does not. Errors: 22023 not a snapshot, or NULL.';
+
+CREATE FUNCTION belay.snapshot_diff(
+    a jsonb, b jsonb, OUT change text, OUT kind text, OUT name text, OUT old jsonb, OUT new jsonb)
+RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'snapshot_diff_wrapper';
+COMMENT ON FUNCTION belay.snapshot_diff IS
+'What became of the objects of snapshot a in snapshot b, a row each, by kind and name; none: the schemas are equal. change: added, changed or removed; a rename is a removal and an addition. old and new: the definition; of a changed object only the attributes that differ. Errors: 22023 not a snapshot, or NULL.';
+
+REVOKE ALL ON FUNCTION belay.snapshot, belay.snapshot_hash, belay.snapshot_diff FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Roles: the new routines are in its lists
+-- ---------------------------------------------------------------------------
+CREATE OR REPLACE FUNCTION belay.grant_role(role text, rights text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Looks, and waits until others have migrated.
+    reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
+                                 last_run, migrate_checksum, check_order, check_order_directories, footprints, snapshot, snapshot_hash, snapshot_diff}';
+    -- Registers and runs; what the migrations do, the role must be allowed to do.
+    deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
+                                   migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';
+    -- Makes the rules, and says what the ledger shall believe.
+    owning CONSTANT text[] := '{project_create, project_alter, migrate_mark, migrate_baseline, migrate_accept_late, history_prune}';
+    wanted text[];
+    routine regprocedure;
+    owner oid;
+BEGIN
+    IF grant_role.role IS NULL OR grant_role.rights IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = CASE WHEN grant_role.role IS NULL THEN 'role must not be null' ELSE 'rights must not be null' END,
+            HINT = 'SELECT belay.grant_role(''app_deployer'', ''deployer'')';
+    END IF;
+    wanted := CASE grant_role.rights
+        WHEN 'reader' THEN reading
+        WHEN 'deployer' THEN reading || deploying
+        WHEN 'owner' THEN reading || deploying || owning
+        END;
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = format('rights => ''%s'' is not known', grant_role.rights),
+            HINT = 'use ''reader'', ''deployer'' or ''owner''';
+    END IF;
+    -- Also keeps PUBLIC out: GRANT would take it for everybody, whatever its quotes.
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = grant_role.role) THEN
+        RAISE EXCEPTION USING ERRCODE = '42704',
+            MESSAGE = format('role "%s" does not exist', grant_role.role),
+            HINT = format('CREATE ROLE %I', grant_role.role);
+    END IF;
+    -- GRANT only warns a role that may not grant.
+    SELECT e.extowner INTO owner FROM pg_extension e WHERE e.extname = 'pg_belay';
+    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = '42501',
+            MESSAGE = 'only the owner of extension pg_belay may grant its roles',
+            HINT = format('SET ROLE %I, or ask a superuser', pg_get_userbyid(owner));
+    END IF;
+    FOR routine IN
+        SELECT p.oid FROM pg_proc p
+         WHERE p.pronamespace = 'belay'::regnamespace AND p.proname::text = ANY (wanted)
+         ORDER BY p.oid
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', routine, grant_role.role);
+    END LOOP;
+    -- SQL text, messages and details of every project: for who reads and who owns. Who
+    -- deploys needs neither.
+    IF grant_role.rights <> 'deployer' THEN
+        EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error TO %I', grant_role.role);
+    END IF;
+END $$;
+
+-- ---------------------------------------------------------------------------
 -- The new ones belong to the owner of the old before they inherit its grants. Not by GRANT: within a script that
 -- counts as what the extension itself grants, and pg_dump would leave it out.
 -- ---------------------------------------------------------------------------

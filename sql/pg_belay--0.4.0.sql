@@ -1000,6 +1000,24 @@ COMMENT ON FUNCTION belay.check_order_directories IS
 'check_order over two directories of the server, by their absolute paths.
 For superusers and members of pg_read_server_files (42501); any client can use check_order. Other errors: 58P01 a directory or file that cannot be read, and those of check_order.';
 
+CREATE FUNCTION belay.snapshot(schemas text[] DEFAULT NULL)
+RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME', 'snapshot_wrapper';
+COMMENT ON FUNCTION belay.snapshot IS
+'The schema as data, as of now and with what the open transaction did: {"kind": {"name": {"attribute": value, ...}, ...}, ...}, of all schemas or only of these (and then all extensions). Kinds: schema, extension, type, domain constraint, function, sequence, table, view, column, constraint, index, trigger, rule, policy, grant, comment.
+Left out: what belongs to the server, to Belay or to an extension, temporary objects, OIDs, rows, owners and what they may do by owning, the order of columns, tablespaces, storage parameters of columns, statistics objects, operators, casts, collations, text search, publications, event triggers, default privileges. A function''s body is given by its SHA-256.
+Takes no right but its own, calls no user''s function and leaves no lock; waits for who holds ACCESS EXCLUSIVE on a relation whose expressions it prints. Errors: 22023 an element of schemas is NULL.';
+
+CREATE FUNCTION belay.snapshot_hash(snapshot jsonb)
+RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'snapshot_hash_wrapper';
+COMMENT ON FUNCTION belay.snapshot_hash IS
+'SHA-256 of a snapshot, in hexadecimal. Equal schemas have equal hashes whatever the OIDs, the order in which things were made and the server''s major version, but where the text of an expression names what one major treats as a keyword and another does not. Errors: 22023 not a snapshot, or NULL.';
+
+CREATE FUNCTION belay.snapshot_diff(
+    a jsonb, b jsonb, OUT change text, OUT kind text, OUT name text, OUT old jsonb, OUT new jsonb)
+RETURNS SETOF record LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'snapshot_diff_wrapper';
+COMMENT ON FUNCTION belay.snapshot_diff IS
+'What became of the objects of snapshot a in snapshot b, a row each, by kind and name; none: the schemas are equal. change: added, changed or removed; a rename is a removal and an addition. old and new: the definition; of a changed object only the attributes that differ. Errors: 22023 not a snapshot, or NULL.';
+
 CREATE FUNCTION belay.migrate_checksum(up text, down text DEFAULT NULL)
 RETURNS text LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_checksum_wrapper';
 COMMENT ON FUNCTION belay.migrate_checksum IS
@@ -1400,7 +1418,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- Looks, and waits until others have migrated.
     reading CONSTANT text[] := '{migrate_status, migrate_plan, migrate_check, migrate_validate, migrate_wait, migrate_history, touched_by,
-                                 last_run, migrate_checksum, check_order, check_order_directories, footprints}';
+                                 last_run, migrate_checksum, check_order, check_order_directories, footprints, snapshot, snapshot_hash, snapshot_diff}';
     -- Registers and runs; what the migrations do, the role must be allowed to do.
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair}';

@@ -1,6 +1,6 @@
 //! `pg_belay`: schema migrations as a capability of the database itself.
 //!
-//! Arrows point one way: api → registration → engine → (footprint, ledger) → pg; `belay_core` is below all of them.
+//! Arrows point one way: api → registration → engine → (footprint, snapshot, ledger) → pg; `belay_core` is below all of them.
 
 mod api;
 mod engine;
@@ -10,6 +10,7 @@ mod guc;
 mod ledger;
 mod pg;
 mod registration;
+mod snapshot;
 
 pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.4.0");
 

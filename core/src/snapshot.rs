@@ -3,9 +3,15 @@
 //! A snapshot says nothing of OIDs, of the order in which objects or columns were made, of owners, of rows,
 //! and of what belongs to an extension. Equal schemas give equal snapshots.
 
+mod difference;
+mod json;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+
+pub use difference::{Change, What};
+pub use json::SnapshotError;
 
 /// What an object is. The order is the one in which a snapshot and a difference list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,5 +130,40 @@ impl Snapshot {
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = (&str, &Definition)> {
         let objects = self.objects.get(&kind).into_iter().flatten();
         objects.map(|(name, definition)| (name.as_str(), definition))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            (0..3_i64).prop_map(Value::from),
+            "[ab\"\u{e4}]{0,2}".prop_map(Value::from),
+        ];
+        scalar.prop_recursive(2, 6, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map("[xy]", inner, 0..3).prop_map(|members| json!(members)),
+            ]
+        })
+    }
+
+    /// Few kinds, names and attributes, so that two snapshots have something in common.
+    pub(crate) fn snapshots() -> impl Strategy<Value = Snapshot> {
+        let kinds = prop::sample::select(vec![Kind::Schema, Kind::Table, Kind::Comment]);
+        let definitions = prop::collection::btree_map("[ab]", values(), 0..3);
+        prop::collection::vec((kinds, "[st]\\.[tu]", definitions), 0..6).prop_map(|objects| {
+            let mut snapshot = Snapshot::default();
+            for (kind, name, definition) in objects {
+                snapshot.insert(kind, name, definition.into_iter().collect());
+            }
+            snapshot
+        })
     }
 }

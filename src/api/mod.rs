@@ -11,6 +11,7 @@ mod now;
 mod plan;
 mod project;
 mod register;
+mod snapshot;
 mod triggers;
 mod verbs;
 mod wait;

@@ -97,6 +97,9 @@ pub fn replace_transaction_timeout(milliseconds: i32) -> i32 {
     }
 }
 
+/// Whether stored views hold two relations, `old` and `new`, that they do not use; 16 did away with them.
+pub const VIEWS_HOLD_OLD_AND_NEW: bool = cfg!(feature = "pg15");
+
 /// A function that the walkers of nodeFuncs.c call with each node.
 pub type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
 

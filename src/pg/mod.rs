@@ -28,3 +28,4 @@ pub mod trace;
 pub mod transaction;
 pub mod trigger;
 pub mod twin;
+pub mod view;

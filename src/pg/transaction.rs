@@ -164,6 +164,30 @@ fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Runs `body`, which only reads the catalogs, and sees what is committed by now and what this transaction
+/// did, whatever the isolation level. Settings that it makes, and locks that its reading leaves, go with it.
+pub fn looked_at<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: as in `in_subtransaction`; no query is running in it when it ends, and the abort also pops
+    // the snapshot when `body` fails.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let result = error::catch(|| {
+            pg_sys::CommandCounterIncrement();
+            pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+            let value = body();
+            pg_sys::PopActiveSnapshot();
+            value
+        });
+        pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
+
 /// Which transaction and subtransaction is open.
 pub fn current() -> (u64, u32) {
     // SAFETY: reads the transaction's state; no id is assigned here.
