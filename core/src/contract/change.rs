@@ -62,7 +62,8 @@ impl<'a> Change<'a> {
 
     /// Protected objects that are gone.
     pub(super) fn removed(&self, kind: Kind) -> impl Iterator<Item = (&'a str, &'a Definition)> {
-        let gone = move |name: &str| self.after.get(kind, name).is_none() && self.protects(kind, name);
+        let gone =
+            move |name: &str| self.after.get(kind, name).is_none() && self.protects(kind, name);
         self.before.of(kind).filter(move |(name, _)| gone(name))
     }
 

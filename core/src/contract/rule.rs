@@ -31,7 +31,6 @@ pub struct Rule {
 }
 
 /// All rules, in the order in which they are told.
-#[must_use]
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     [
         &pre::RULES[..],
