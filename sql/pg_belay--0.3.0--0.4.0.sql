@@ -25,6 +25,9 @@ COMMENT ON COLUMN belay.project.unknown_clients IS 'Whether clients that show no
 ALTER TABLE belay.run
     DROP CONSTRAINT run_verb_check,
     ADD CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark', 'baseline', 'repair', 'accept', 'alter', 'announce'));
+ALTER TABLE belay.migration
+    ADD COLUMN waivers text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN belay.migration.waivers IS 'Rules of the contract that its up is let off, each with the reason: RULE REASON.';
 ALTER TABLE belay.step
     ADD COLUMN waived text[],
     ADD COLUMN reported text[];
@@ -97,6 +100,7 @@ SELECT pg_catalog.pg_extension_config_dump('belay.contract_query', '');
 -- ---------------------------------------------------------------------------
 ALTER FUNCTION belay.project_create RENAME TO project_create_of_0_3_0;
 ALTER FUNCTION belay.project_alter RENAME TO project_alter_of_0_3_0;
+ALTER FUNCTION belay.migrate_history RENAME TO migrate_history_of_0_3_0;
 
 CREATE FUNCTION belay.project_create(
     name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
@@ -203,6 +207,53 @@ BEGIN
         EXECUTE format('GRANT SELECT ON belay.definition, belay.step_error TO %I', grant_role.role);
     END IF;
 END $$;
+
+-- ---------------------------------------------------------------------------
+-- The history tells of the contract
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.migrate_history(
+    migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
+RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
+               role name, application_name text, statement integer, sqlstate text, message text, detail text,
+               reason text, checksum text, footprint text, contract text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    p belay.project := belay.find_project(migrate_history.project);
+BEGIN
+    RETURN QUERY
+    SELECT h.* FROM (
+        (SELECT r.id AS run_id, s.id AS step_id, s.name, s.direction::text, coalesce(s.outcome::text, 'unfinished'), s.started_at,
+                s.finished_at - s.started_at, r.role, r.application_name, s.statement, s.sqlstate, e.message,
+                CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
+                     WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
+                     ELSE e.detail END,
+                r.reason, s.checksum, belay.describe_footprint(s),
+                nullif(concat_ws(E'\n', (SELECT string_agg('waived: ' || w, E'\n') FROM unnest(s.waived) w),
+                                 (SELECT string_agg('reported: ' || w, E'\n') FROM unnest(s.reported) w)), '')
+           FROM belay.step s
+           JOIN belay.run r ON r.id = s.run_id
+           LEFT JOIN belay.step_error e ON e.step_id = s.id
+           LEFT JOIN belay.migration o ON o.id = s.accepted_after
+          WHERE s.project_id = p.id
+            AND (migrate_history.migration IS NULL OR s.name = migrate_history.migration)
+            AND (migrate_history.of_run IS NULL OR s.run_id = migrate_history.of_run)
+          ORDER BY s.id DESC LIMIT migrate_history.newest)
+        UNION ALL
+        -- Of a project that was altered there is no step.
+        (SELECT r.id, NULL, NULL, NULL, 'altered', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
+                (SELECT string_agg(format('%s: %s, was %s', c.key, coalesce(c.value->>1, 'none'), coalesce(c.value->>0, 'none')), '; ' ORDER BY c.key)
+                   FROM jsonb_each(r.arguments) c),
+                r.reason, NULL, NULL, NULL
+           FROM belay.run r
+          WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
+            AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
+          ORDER BY r.id DESC LIMIT migrate_history.newest)
+        ORDER BY run_id DESC, step_id DESC LIMIT migrate_history.newest) h
+     ORDER BY h.run_id, h.step_id;
+END $$;
+COMMENT ON FUNCTION belay.migrate_history IS
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered. detail: of the error; or that nothing ran, and by which verb; or what was altered. footprint: what the step touched. contract: what it did that its phase may not, a line each, waived or only reported.';
 
 -- ---------------------------------------------------------------------------
 -- The new ones belong to the owner of the old before they inherit its grants. Not by GRANT: within a script that

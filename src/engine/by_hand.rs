@@ -75,7 +75,7 @@ impl<'a> ByHand<'a> {
         let _memory = portal::Memory::enter();
         let this = self.step(run, step);
         let text = this.lock_text()?;
-        self.ledger.record_done(&this.attempt(text), None)
+        self.ledger.record_done(&this.attempt(text), None, None)
     }
 }
 

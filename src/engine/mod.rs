@@ -8,6 +8,7 @@ mod build;
 pub mod by_hand;
 pub mod call;
 mod contention;
+mod contract;
 mod late;
 mod leftovers;
 pub mod mark;

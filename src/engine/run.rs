@@ -56,7 +56,9 @@ impl<'a> Run<'a> {
     pub fn begin(&self, step: &'a PlannedStep) -> StepRun<'a> {
         let (project, trust) = (self.project, &self.call.trust);
         let origin = self.planned.origin_of(step, project, trust);
-        StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin)
+        let mut run = StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin);
+        run.in_force = matches!(self.call.request, Request::Up { phase: Some(_), .. });
+        run
     }
 }
 

@@ -16,6 +16,7 @@ use belay_core::plan::PlannedStep;
 use self::build::Ground;
 use self::resume::{refuse_edited, refuse_session_state};
 use super::build::without_lock_timeout;
+use super::contract;
 use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
@@ -97,7 +98,13 @@ fn open(this: &StepRun<'_>) -> Result<(Script, i64, Option<Progress>)> {
     if let Some(progress) = &progress {
         refuse_edited(this, &script, progress)?;
     }
-    let step_id = this.ledger.open_step(&this.attempt(text))?;
+    let findings = match &progress {
+        Some(_) => None,
+        None => contract::before_statements(this, text, &script)?,
+    };
+    let step_id = this
+        .ledger
+        .open_step(&this.attempt(text), findings.as_ref())?;
     this.ledger.begin_progress(
         this.project,
         this.step.entry.id,

@@ -6,6 +6,7 @@ use belay_core::plan::{Direction, PlannedStep};
 use belay_core::sql::blank_restrict_lines;
 use pgrx::datum::TimestampWithTimeZone;
 
+use super::contract;
 use super::place;
 use super::planning::Origin;
 use super::statements::{self, Surroundings};
@@ -39,6 +40,8 @@ pub struct StepRun<'a> {
     pub started_at: TimestampWithTimeZone,
     /// current_user then; a migration may change it on its way.
     pub role: String,
+    /// Whether the contract of its phase is in force: the call asks for a phase.
+    pub in_force: bool,
     /// How far it came: what its record and its error need, also after an error.
     pub progress: Progress,
 }
@@ -97,6 +100,7 @@ impl<'a> StepRun<'a> {
             shares_transaction: mode == Mode::Caller,
             started_at,
             role,
+            in_force: false,
             progress,
         }
     }
@@ -190,6 +194,8 @@ impl<'a> StepRun<'a> {
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
+        // Before the trace begins and after it has been read: what a snapshot reads is not the migration's.
+        let watched = contract::watch(self)?;
         footprint::begin();
         let _own_watch = statements::apply_settings(self.project, text);
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
@@ -203,7 +209,11 @@ impl<'a> StepRun<'a> {
             footprint,
             cumulative: self.shares_transaction,
         });
-        self.ledger.record_done(&self.attempt(text), touched)
+        let findings = watched
+            .map(|watched| watched.judge(self, text))
+            .transpose()?;
+        self.ledger
+            .record_done(&self.attempt(text), touched, findings.as_ref())
     }
 
     /// SET ROLE and SET SESSION AUTHORIZATION end with the migration; anything else that

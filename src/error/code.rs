@@ -35,6 +35,8 @@ pub enum Code {
     Protected,
     /// A run that was waited for has failed.
     RunFailed,
+    /// A migration does what its phase may not.
+    Contract,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -77,6 +79,7 @@ impl Code {
             Code::Version => "MG014",
             Code::Protected => "MG015",
             Code::RunFailed => "MG016",
+            Code::Contract => "MG017",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",

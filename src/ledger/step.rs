@@ -2,6 +2,8 @@
 
 mod touched;
 
+use std::ffi::CStr;
+
 use belay_core::plan::Direction;
 use pgrx::datum::TimestampWithTimeZone;
 
@@ -52,6 +54,30 @@ pub struct Place {
     pub line: Option<i32>,
 }
 
+/// What a step did against the contract, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// Accepted by waivers.
+    pub waived: Vec<String>,
+    /// Only told.
+    pub reported: Vec<String>,
+}
+
+impl Findings {
+    fn fields(&self) -> [(&'static CStr, Field<'_>); 2] {
+        fn list(lines: &[String]) -> Field<'_> {
+            match lines {
+                [] => Field::Null,
+                lines => Field::Texts(lines),
+            }
+        }
+        [
+            (c"waived", list(&self.waived)),
+            (c"reported", list(&self.reported)),
+        ]
+    }
+}
+
 /// How an attempt ended; a step that is still open has no end.
 struct End<'a> {
     outcome: &'a str,
@@ -75,9 +101,14 @@ impl End<'_> {
 impl Ledger {
     /// A transactional migration was applied or reverted: its step, and what is in force now. Without a
     /// footprint it meets every other one.
-    pub fn record_done(&self, attempt: &Attempt<'_>, touched: Option<Touched<'_>>) -> Result<()> {
+    pub fn record_done(
+        &self,
+        attempt: &Attempt<'_>,
+        touched: Option<Touched<'_>>,
+        findings: Option<&Findings>,
+    ) -> Result<()> {
         let end = End::well(attempt.direction);
-        let step = self.insert_step(attempt, Some(end), touched)?;
+        let step = self.insert_step(attempt, Some(end), touched, findings)?;
         self.put_in_force(attempt, step)
     }
 
@@ -97,7 +128,7 @@ impl Ledger {
             place,
             sqlstate: sqlstate.as_deref(),
         };
-        let step = self.insert_step(attempt, Some(end), None)?;
+        let step = self.insert_step(attempt, Some(end), None, None)?;
         match failure {
             Some(failure) => self.record_error(step, place, failure),
             None => Ok(()),
@@ -105,8 +136,8 @@ impl Ledger {
     }
 
     /// A non-transactional migration begins, or goes on: its step is visible from now on.
-    pub fn open_step(&self, attempt: &Attempt<'_>) -> Result<i64> {
-        self.insert_step(attempt, None, None)
+    pub fn open_step(&self, attempt: &Attempt<'_>, findings: Option<&Findings>) -> Result<i64> {
+        self.insert_step(attempt, None, None, findings)
     }
 
     /// A non-transactional migration has ended well.
@@ -136,6 +167,7 @@ impl Ledger {
         attempt: &Attempt<'_>,
         end: Option<End<'_>>,
         touched: Option<Touched<'_>>,
+        findings: Option<&Findings>,
     ) -> Result<i64> {
         let schema = self.installed.schema;
         let id = table::next_value(schema, c"step_id_seq")?;
@@ -164,6 +196,7 @@ impl Ledger {
                 (c"sqlstate", end.sqlstate.map_or(Field::Null, Field::Text)),
             ]);
         }
+        fields.extend(findings.into_iter().flat_map(Findings::fields));
         let objects = touched.map(Objects::of);
         if let (Some(touched), Some(objects)) = (touched, &objects) {
             let everything = touched.footprint.everything();

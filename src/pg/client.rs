@@ -47,6 +47,11 @@ pub fn warning(message: impl Into<String>, hint: impl Into<String>) {
     );
 }
 
+/// A warning with its facts.
+pub fn warning_with(message: String, detail: String, hint: String) {
+    report(pgrx::PgLogLevel::WARNING, message, Some(detail), Some(hint));
+}
+
 fn report(level: pgrx::PgLogLevel, message: String, detail: Option<String>, hint: Option<String>) {
     let code = match level {
         pgrx::PgLogLevel::WARNING => pgrx::PgSqlErrorCode::ERRCODE_WARNING,

@@ -20,10 +20,16 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(change: &Change<'_>, found: &mut Found) {
     for (object, old, new) in change.altered(Kind::Table) {
-        for attribute in differing(old, new, &ATTRIBUTES) {
+        let was = |attribute: &str| {
             let (old, new) = (shown(old, attribute), shown(new, attribute));
-            let what = attribute.replace('_', " ");
-            found.add(Kind::Table, object, format!("{what} was {old}, is {new}"));
+            format!("{} was {old}, is {new}", attribute.replace('_', " "))
+        };
+        let changed: Vec<String> = differing(old, new, &ATTRIBUTES)
+            .into_iter()
+            .map(was)
+            .collect();
+        if !changed.is_empty() {
+            found.add(Kind::Table, object, changed.join(", "));
         }
     }
 }
