@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -313,3 +314,9 @@ def test_procrastinates_own_breaches_are_found_and_a_waiver_accepts_them(db):
     replaced = [line for lines in found.values() for line in lines if line.startswith(("replace-function", "versioned-replace"))]
     assert any("procrastinate_fetch_job_v2" in line for line in found.get("03.03.00_01_pre_priority_lock_fetch_job", []) + replaced), found
     assert any("_v1" in line for name, lines in found.items() if "_post_" in name for line in lines), found
+
+
+def test_the_readme_lists_every_rule():
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` \| (?:pre|post|both) \|", readme, re.MULTILINE)
+    assert sorted(listed) == sorted([*PRE, *POST, *VERSIONED, *ALONE])
