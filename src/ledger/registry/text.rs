@@ -39,6 +39,9 @@ pub struct LockLimits {
     pub retries: Option<i32>,
 }
 
+/// Definition, lock timeout, place and waivers of a registered migration.
+type Registered = (i64, Option<i32>, Vec<u8>, Vec<String>);
+
 impl Ledger {
     /// Whether current_user may read the texts of all projects.
     pub fn may_read_texts(&self) -> Result<bool> {
@@ -70,7 +73,7 @@ impl Ledger {
             Direction::Down => (c"down", c"down_file", c"down_line", c"down_lock_timeout"),
         };
         let schema = self.installed.schema;
-        let registered = |row: &stored::Row| -> Result<(i64, Option<i32>, Vec<u8>, Vec<String>)> {
+        let registered = |row: &stored::Row| -> Result<Registered> {
             Ok((
                 row.require(c"definition_id")?,
                 row.get(lock_timeout)?,
