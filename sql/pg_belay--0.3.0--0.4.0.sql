@@ -25,6 +25,9 @@ COMMENT ON COLUMN belay.project.unknown_clients IS 'Whether clients that show no
 ALTER TABLE belay.run
     DROP CONSTRAINT run_verb_check,
     ADD CONSTRAINT run_verb_check CHECK (verb IN ('up', 'down', 'to', 'redo', 'load', 'mark', 'baseline', 'repair', 'accept', 'alter', 'announce'));
+ALTER TABLE belay.migration
+    ADD COLUMN waivers text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN belay.migration.waivers IS 'Rules of the contract that its up is let off, each with the reason: RULE REASON.';
 ALTER TABLE belay.step
     ADD COLUMN waived text[],
     ADD COLUMN reported text[];
@@ -97,6 +100,7 @@ ALTER FUNCTION belay.project_alter RENAME TO project_alter_of_0_3_0;
 ALTER PROCEDURE belay.migrate_up RENAME TO migrate_up_of_0_3_0;
 ALTER PROCEDURE belay.migrate_to RENAME TO migrate_to_of_0_3_0;
 ALTER PROCEDURE belay.migrate_redo RENAME TO migrate_redo_of_0_3_0;
+ALTER FUNCTION belay.migrate_history RENAME TO migrate_history_of_0_3_0;
 
 CREATE FUNCTION belay.project_create(
     name text, ordering text DEFAULT 'strict', naming text DEFAULT NULL, allow_down boolean DEFAULT true,
@@ -332,11 +336,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION belay.judge_registry() IS 'Trigger of belay.project, belay.migration and belay.definition: keeps what has run and what is applied (MG015).';
 
-CREATE OR REPLACE FUNCTION belay.migrate_history(
+CREATE FUNCTION belay.migrate_history(
     migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
 RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
                role name, application_name text, statement integer, sqlstate text, message text, detail text,
-               reason text, checksum text, footprint text)
+               reason text, checksum text, footprint text, contract text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -349,7 +353,9 @@ BEGIN
                 CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
                      WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
                      ELSE e.detail END,
-                r.reason, s.checksum, belay.describe_footprint(s)
+                r.reason, s.checksum, belay.describe_footprint(s),
+                nullif(concat_ws(E'\n', (SELECT string_agg('waived: ' || w, E'\n') FROM unnest(s.waived) w),
+                                 (SELECT string_agg('reported: ' || w, E'\n') FROM unnest(s.reported) w)), '')
            FROM belay.step s
            JOIN belay.run r ON r.id = s.run_id
            LEFT JOIN belay.step_error e ON e.step_id = s.id
@@ -363,7 +369,7 @@ BEGIN
         (SELECT r.id, NULL, NULL, NULL, 'altered', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
                 (SELECT string_agg(format('%s: %s, was %s', c.key, coalesce(c.value->>1, 'none'), coalesce(c.value->>0, 'none')), '; ' ORDER BY c.key)
                    FROM jsonb_each(r.arguments) c),
-                r.reason, NULL, NULL
+                r.reason, NULL, NULL, NULL
            FROM belay.run r
           WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
             AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
@@ -371,7 +377,7 @@ BEGIN
         UNION ALL
         (SELECT r.id, NULL, NULL, NULL, 'announced', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
                 format('release %s, was %s', r.arguments->'release'->>1, coalesce(r.arguments->'release'->>0, 'none')),
-                r.reason, NULL, NULL
+                r.reason, NULL, NULL, NULL
            FROM belay.run r
           WHERE r.project_id = p.id AND r.verb = 'announce' AND migrate_history.migration IS NULL
             AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
@@ -380,7 +386,7 @@ BEGIN
      ORDER BY h.run_id, h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched. contract: what it did that its phase may not, a line each, waived or only reported.';
 
 CREATE TRIGGER announcement_inserted AFTER INSERT ON belay.announcement
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION belay.judge_references();

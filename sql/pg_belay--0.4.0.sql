@@ -118,6 +118,7 @@ CREATE TABLE belay.migration (
     up_privileged   boolean,
     down_privileged boolean,
     privileged_said boolean NOT NULL DEFAULT false,
+    waivers         text[] NOT NULL DEFAULT '{}',
     CONSTRAINT migration_pkey PRIMARY KEY (id),
     CONSTRAINT migration_name_key UNIQUE (project_id, name),
     CONSTRAINT migration_sort_key_key UNIQUE (project_id, sort_key),
@@ -148,6 +149,8 @@ COMMENT ON COLUMN belay.migration.privileged IS 'True when up or down takes righ
 COMMENT ON COLUMN belay.migration.up_privileged IS 'Whether up does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
 COMMENT ON COLUMN belay.migration.down_privileged IS 'Whether down does, by its statements or its directive; NULL: 0.1.0 registered it and did not look.';
 COMMENT ON COLUMN belay.migration.privileged_said IS 'True when a directive of up or down says whether it is privileged.';
+
+COMMENT ON COLUMN belay.migration.waivers IS 'Rules of the contract that its up is let off, each with the reason: RULE REASON.';
 
 CREATE TABLE belay.pending (
     migration_id bigint NOT NULL,
@@ -1341,7 +1344,7 @@ CREATE FUNCTION belay.migrate_history(
     migration text DEFAULT NULL, of_run bigint DEFAULT NULL, newest integer DEFAULT 100, project text DEFAULT 'default')
 RETURNS TABLE (run bigint, step bigint, name text, direction text, outcome text, started_at timestamptz, duration interval,
                role name, application_name text, statement integer, sqlstate text, message text, detail text,
-               reason text, checksum text, footprint text)
+               reason text, checksum text, footprint text, contract text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -1354,7 +1357,9 @@ BEGIN
                 CASE WHEN r.verb IN ('mark', 'baseline') THEN format('by migrate_%s: nothing ran', r.verb)
                      WHEN s.outcome = 'accepted' THEN format('may run after "%s": nothing ran', o.name)
                      ELSE e.detail END,
-                r.reason, s.checksum, belay.describe_footprint(s)
+                r.reason, s.checksum, belay.describe_footprint(s),
+                nullif(concat_ws(E'\n', (SELECT string_agg('waived: ' || w, E'\n') FROM unnest(s.waived) w),
+                                 (SELECT string_agg('reported: ' || w, E'\n') FROM unnest(s.reported) w)), '')
            FROM belay.step s
            JOIN belay.run r ON r.id = s.run_id
            LEFT JOIN belay.step_error e ON e.step_id = s.id
@@ -1368,7 +1373,7 @@ BEGIN
         (SELECT r.id, NULL, NULL, NULL, 'altered', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
                 (SELECT string_agg(format('%s: %s, was %s', c.key, coalesce(c.value->>1, 'none'), coalesce(c.value->>0, 'none')), '; ' ORDER BY c.key)
                    FROM jsonb_each(r.arguments) c),
-                r.reason, NULL, NULL
+                r.reason, NULL, NULL, NULL
            FROM belay.run r
           WHERE r.project_id = p.id AND r.verb = 'alter' AND migrate_history.migration IS NULL
             AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
@@ -1376,7 +1381,7 @@ BEGIN
         UNION ALL
         (SELECT r.id, NULL, NULL, NULL, 'announced', r.started_at, r.finished_at - r.started_at, r.role, r.application_name, NULL, NULL, NULL,
                 format('release %s, was %s', r.arguments->'release'->>1, coalesce(r.arguments->'release'->>0, 'none')),
-                r.reason, NULL, NULL
+                r.reason, NULL, NULL, NULL
            FROM belay.run r
           WHERE r.project_id = p.id AND r.verb = 'announce' AND migrate_history.migration IS NULL
             AND (migrate_history.of_run IS NULL OR r.id = migrate_history.of_run)
@@ -1385,7 +1390,7 @@ BEGIN
      ORDER BY h.run_id, h.step_id;
 END $$;
 COMMENT ON FUNCTION belay.migrate_history IS
-'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched.';
+'The newest steps (NULL: all), oldest first, of one migration or run where asked; and what was altered of the project and which releases were announced, without a step. outcome: applied, reverted, failed, rolled back, lost, unfinished, accepted, altered, announced. detail: of the error; or that nothing ran, and by which verb; or what was altered or announced. footprint: what the step touched. contract: what it did that its phase may not, a line each, waived or only reported.';
 
 CREATE FUNCTION belay.touched_by(object regclass)
 RETURNS TABLE (step bigint, project text, name text, direction text, access text, at timestamptz, role name)

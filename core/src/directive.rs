@@ -28,6 +28,8 @@ pub use error::DirectiveError;
 pub(crate) use native::{MarkerOption, marker_option};
 pub(crate) use parse::{Head, TRANSACTION, read_head};
 
+use crate::contract::Waiver;
+
 /// The other half of a migration, `-- belay: pairs-with NAME [indivisible]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
@@ -52,6 +54,8 @@ pub struct Directives {
     pub lock_retries: Option<u32>,
     /// `privileged [on|off]`: whether the text takes rights that a deploying role may lack.
     pub privileged: Option<bool>,
+    /// `waive RULE reason`, once a rule.
+    pub waivers: Vec<Waiver>,
 }
 
 /// Reads the directives of a text, and reads the text to its end.

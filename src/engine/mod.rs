@@ -10,7 +10,7 @@ pub mod by_hand;
 pub mod call;
 pub mod checkin;
 mod contention;
-mod contract_queries;
+mod contract;
 pub mod gate;
 mod late;
 mod leftovers;

@@ -7,10 +7,11 @@ use belay_core::plan::{Direction, PlannedStep, Request};
 use super::active::Active;
 use super::call::{Call, Transaction};
 use super::contention::Taken;
+use super::contract::Contract;
 use super::gate::{self, Ended, Patience};
 use super::planning::{self, Planned};
 use super::transactional::StepRun;
-use super::{contention, contract_queries, late, per_migration, per_run, place, privileged, trust};
+use super::{contention, late, per_migration, per_run, place, privileged, trust};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::project::{self, Project};
@@ -50,8 +51,8 @@ pub struct Run<'a> {
     pub planned: &'a Planned,
     /// The run's id.
     pub id: i64,
-    /// What the releases' code sends.
-    pub queries: &'a contract_queries::Watch,
+    /// What its migrations are held to.
+    pub contract: &'a Contract,
 }
 
 impl<'a> Run<'a> {
@@ -60,7 +61,7 @@ impl<'a> Run<'a> {
         let (project, trust) = (self.project, &self.call.trust);
         let origin = self.planned.origin_of(step, project, trust);
         let this = StepRun::new(self.ledger, project, self.id, self.call.mode, step, origin);
-        this.watched_by(self.queries)
+        this.held_to(self.contract)
     }
 }
 
@@ -207,14 +208,14 @@ fn under_lock(
         transaction::commit()?;
     }
     let steps = std::mem::take(&mut planned.plan.steps);
-    let queries = contract_queries::Watch::of(project, &call.request);
+    let contract = Contract::of(project, &call.request);
     let run = Run {
         ledger,
         project,
         call,
         planned: &planned,
         id,
-        queries: &queries,
+        contract: &contract,
     };
     match (call.mode, transaction) {
         (Mode::Caller, _) => per_run::in_callers_transaction(&run, &steps)?,

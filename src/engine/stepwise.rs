@@ -16,7 +16,7 @@ use belay_core::plan::PlannedStep;
 use self::build::Ground;
 use self::resume::{refuse_edited, refuse_session_state};
 use super::build::without_lock_timeout;
-use super::contract_queries::Asked;
+use super::contract::WatchedQueries;
 use super::leftovers;
 use super::run::{self, Run};
 use super::statements::Surroundings;
@@ -44,7 +44,7 @@ struct Stepwise<'a> {
     ended: Cell<bool>,
     surroundings: Surroundings<'a>,
     footprint: OnceCell<Footprint>,
-    asked: OnceCell<Asked>,
+    watched: OnceCell<WatchedQueries<'a>>,
 }
 
 /// Runs the step to its end, or to the statement at which the next run goes on.
@@ -74,7 +74,7 @@ pub fn run(run: &Run<'_>, step: &PlannedStep) -> Result<()> {
         begun: Cell::new(false),
         ended: Cell::new(false),
         footprint: OnceCell::new(),
-        asked: OnceCell::new(),
+        watched: OnceCell::new(),
     };
     let result = transaction::attempt(mode, || stepwise.prepare_session())
         .and_then(|()| stepwise.go(&progress));
@@ -100,6 +100,10 @@ fn open(this: &StepRun<'_>) -> Result<(Script, i64, Option<Progress>)> {
     if let Some(progress) = &progress {
         refuse_edited(this, &script, progress)?;
     }
+    if let (None, Some(contract)) = (&progress, this.contract) {
+        let findings = contract.before_statements(this, text, &script)?;
+        this.progress.findings.replace(findings);
+    }
     let step_id = this.ledger.open_step(&this.attempt(text))?;
     this.ledger.begin_progress(
         this.project,
@@ -120,7 +124,7 @@ impl Stepwise<'_> {
             settings::set_text_for_session(c"search_path", path);
         }
         self.footprint();
-        self.ask_before()?;
+        self.watch_queries()?;
         transaction::commit()
     }
 
@@ -198,7 +202,7 @@ impl Stepwise<'_> {
     }
 
     fn end(&self) -> Result<()> {
-        self.ask_after()?;
+        self.report_queries()?;
         let text = self.this.lock_text()?;
         self.this.ledger.end_progress(self.this.step.entry.id)?;
         let touched = Touched {
@@ -215,20 +219,21 @@ impl Stepwise<'_> {
     }
 
     /// Of the queries that pass before the next statement, those that have to pass after the last.
-    fn ask_before(&self) -> Result<()> {
-        if let Some(queries) = self.this.queries
-            && let Some(asked) = queries.before(self.this)?
+    fn watch_queries(&self) -> Result<()> {
+        if let Some(contract) = self.this.contract
+            && let Some(watched) = contract.watch_queries(self.this)?
         {
-            let _ = self.asked.set(asked);
+            let _ = self.watched.set(watched);
         }
         Ok(())
     }
 
     /// What is committed stays: the contract's queries are only reported.
-    fn ask_after(&self) -> Result<()> {
-        if let Some(queries) = self.this.queries {
-            let reported = queries.after_commits(self.this, self.asked.get())?;
-            self.this.progress.reported.replace(reported);
+    fn report_queries(&self) -> Result<()> {
+        if let Some(watched) = self.watched.get() {
+            let reported = watched.report(self.this)?;
+            let mut findings = self.this.progress.findings.borrow_mut();
+            findings.reported.extend(reported);
         }
         Ok(())
     }

@@ -6,16 +6,17 @@ use belay_core::plan::{Direction, PlannedStep};
 use belay_core::sql::blank_restrict_lines;
 use pgrx::datum::TimestampWithTimeZone;
 
+use super::contract::Contract;
+use super::place;
 use super::planning::Origin;
 use super::statements::{self, Surroundings};
-use super::{contract_queries, place};
 use crate::error::{Code, Failure, Result};
 use crate::footprint;
 use crate::guc;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
-use crate::ledger::step::{Attempt, Place, Touched};
+use crate::ledger::step::{Attempt, Findings, Place, Touched};
 use crate::pg::transaction::Mode;
 use crate::pg::{client, identity, parse, settings};
 
@@ -39,8 +40,8 @@ pub struct StepRun<'a> {
     pub started_at: TimestampWithTimeZone,
     /// current_user then; a migration may change it on its way.
     pub role: String,
-    /// What the releases' code sends; `None`: no text runs.
-    pub queries: Option<&'a contract_queries::Watch>,
+    /// What it is held to; `None`: no text runs.
+    pub contract: Option<&'a Contract>,
     /// How far it came: what its record and its error need, also after an error.
     pub progress: Progress,
 }
@@ -66,8 +67,8 @@ pub struct Progress {
     pub statements: Cell<i32>,
     /// The statement in hand: its number from 0, and its first byte.
     pub at: Cell<Option<(usize, usize)>>,
-    /// What it did against the contract, where that only reports.
-    pub reported: RefCell<Vec<String>>,
+    /// What it did against the contract, and what was kept of it.
+    pub findings: RefCell<Findings>,
 }
 
 impl<'a> StepRun<'a> {
@@ -101,14 +102,14 @@ impl<'a> StepRun<'a> {
             shares_transaction: mode == Mode::Caller,
             started_at,
             role,
-            queries: None,
+            contract: None,
             progress,
         }
     }
 
-    /// Asks these queries.
-    pub fn watched_by(mut self, queries: &'a contract_queries::Watch) -> Self {
-        self.queries = Some(queries);
+    /// Holds it to a contract.
+    pub fn held_to(mut self, contract: &'a Contract) -> Self {
+        self.contract = Some(contract);
         self
     }
 
@@ -191,7 +192,7 @@ impl<'a> StepRun<'a> {
             started_at: self.started_at,
             role: &self.role,
             statements: self.progress.statements.get(),
-            reported: self.progress.reported.borrow().clone(),
+            findings: self.progress.findings.borrow().clone(),
         }
     }
 
@@ -202,8 +203,9 @@ impl<'a> StepRun<'a> {
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
-        let asked = self.queries.map(|queries| queries.before(self));
-        let asked = asked.transpose()?.flatten();
+        // Before the trace begins and after it has been read: what a snapshot reads is not the migration's.
+        let watched = self.contract.map(|contract| contract.watch(self));
+        let watched = watched.transpose()?.flatten();
         footprint::begin();
         let _own_watch = statements::apply_settings(self.project, text);
         let surroundings = Surroundings::new(self.project, self.mode, self.origin);
@@ -213,9 +215,8 @@ impl<'a> StepRun<'a> {
         let footprint = guc::footprints().then(|| footprint::collect(self.ledger.installed.schema));
         settings::close_level(level);
         self.refuse_changed_identity(who)?;
-        if let Some(queries) = self.queries {
-            let reported = queries.after(self, asked.as_ref())?;
-            self.progress.reported.borrow_mut().extend(reported);
+        if let Some(watched) = watched {
+            self.progress.findings.replace(watched.judge(self, text)?);
         }
         let touched = footprint.as_ref().map(|footprint| Touched {
             footprint,

@@ -35,11 +35,13 @@ pub enum Code {
     Protected,
     /// A run that was waited for has failed.
     RunFailed,
-    /// What deployed code sends would no longer pass.
-    ContractQuery,
+    /// A migration does what its phase may not.
+    Contract,
     /// A post would run while clients of older releases are there, or a client would run what a post
     /// has contracted away.
     Gate,
+    /// What deployed code sends would no longer pass.
+    ContractQuery,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -82,8 +84,9 @@ impl Code {
             Code::Version => "MG014",
             Code::Protected => "MG015",
             Code::RunFailed => "MG016",
-            Code::ContractQuery => "MG019",
+            Code::Contract => "MG017",
             Code::Gate => "MG018",
+            Code::ContractQuery => "MG019",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",

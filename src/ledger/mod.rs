@@ -20,6 +20,7 @@ pub mod privileged;
 pub mod project;
 mod prune;
 pub mod registry;
+mod release_base;
 pub mod rules;
 pub mod run;
 mod seal;

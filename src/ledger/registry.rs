@@ -65,6 +65,8 @@ pub struct Attributes {
     pub down_privileged: Option<bool>,
     /// Whether a directive says so, in up or down, rather than the statements.
     pub privileged_said: bool,
+    /// Rules of the contract that up is let off, each with its reason: `RULE reason`.
+    pub waivers: Vec<String>,
 }
 
 impl Attributes {
@@ -155,7 +157,7 @@ macro_rules! registered_of_project {
                     u.migration_id IS NOT NULL, m.up_transaction, m.down_transaction, m.requires,
                     m.pairs_with, m.indivisible, m.up_lock_timeout, m.down_lock_timeout,
                     m.up_lock_retries, m.down_lock_retries,
-                    m.up_privileged, m.down_privileged, m.privileged_said
+                    m.up_privileged, m.down_privileged, m.privileged_said, m.waivers
                FROM belay.migration m
                LEFT JOIN belay.applied a ON a.migration_id = m.id
                LEFT JOIN belay.unfinished u ON u.migration_id = m.id
@@ -222,6 +224,7 @@ fn registered_from(row: &Row<'_, '_>) -> Result<Registered> {
             up_privileged: row.get(18)?,
             down_privileged: row.get(19)?,
             privileged_said: row.require(20)?,
+            waivers: row.require(21)?,
         },
     })
 }

@@ -1,6 +1,9 @@
 //! Steps: one row an attempt; what they leave in belay.applied.
 
+mod findings;
 mod touched;
+
+use std::ffi::CStr;
 
 use belay_core::plan::Direction;
 use pgrx::datum::TimestampWithTimeZone;
@@ -15,6 +18,7 @@ use crate::pg::row::Field;
 use crate::pg::spi::bind;
 use crate::pg::table::{self, Table};
 
+pub use self::findings::Findings;
 use self::touched::Objects;
 pub use self::touched::Touched;
 
@@ -41,8 +45,8 @@ pub struct Attempt<'a> {
     pub role: &'a str,
     /// Number of statements.
     pub statements: i32,
-    /// What it did against the contract, where that only reports; nothing of the SQL.
-    pub reported: Vec<String>,
+    /// What it did against the contract, and what was kept of it.
+    pub findings: Findings,
 }
 
 /// Where a step failed.
@@ -72,6 +76,16 @@ impl End<'_> {
             sqlstate: None,
         }
     }
+
+    fn fields(&self) -> [(&'static CStr, Field<'_>); 4] {
+        let statement = self.place.statement.map_or(Field::Null, Field::Int);
+        [
+            (c"finished_at", Field::Time(client::now())),
+            (c"outcome", Field::Text(self.outcome)),
+            (c"statement", statement),
+            (c"sqlstate", self.sqlstate.map_or(Field::Null, Field::Text)),
+        ]
+    }
 }
 
 impl Ledger {
@@ -79,7 +93,10 @@ impl Ledger {
     /// footprint it meets every other one.
     pub fn record_done(&self, attempt: &Attempt<'_>, touched: Option<Touched<'_>>) -> Result<()> {
         let end = End::well(attempt.direction);
-        let step = self.insert_step(attempt, Some(end), touched)?;
+        let objects = touched.map(Objects::of);
+        let touched = objects.iter().flat_map(Objects::fields);
+        let fields = end.fields().into_iter().chain(attempt.findings.fields());
+        let step = self.insert_step(attempt, fields.chain(touched))?;
         self.put_in_force(attempt, step)
     }
 
@@ -99,7 +116,7 @@ impl Ledger {
             place,
             sqlstate: sqlstate.as_deref(),
         };
-        let step = self.insert_step(attempt, Some(end), None)?;
+        let step = self.insert_step(attempt, end.fields())?;
         match failure {
             Some(failure) => self.record_error(step, place, failure),
             None => Ok(()),
@@ -108,7 +125,7 @@ impl Ledger {
 
     /// A non-transactional migration begins, or goes on: its step is visible from now on.
     pub fn open_step(&self, attempt: &Attempt<'_>) -> Result<i64> {
-        self.insert_step(attempt, None, None)
+        self.insert_step(attempt, attempt.findings.fields())
     }
 
     /// A non-transactional migration has ended well.
@@ -118,6 +135,7 @@ impl Ledger {
                       reads = $3, writes = $4, defines = $5, everything = $6, cumulative = $7, reported = $8
               WHERE id = $1";
         let objects = Objects::of(touched);
+        let reported = &attempt.findings.reported;
         self.execute(
             SQL,
             &[
@@ -126,19 +144,18 @@ impl Ledger {
                 bind(objects.reads),
                 bind(objects.writes),
                 bind(objects.defines),
-                bind(touched.footprint.everything()),
-                bind(touched.cumulative),
-                bind((!attempt.reported.is_empty()).then(|| attempt.reported.clone())),
+                bind(objects.everything),
+                bind(objects.cumulative),
+                bind((!reported.is_empty()).then(|| reported.clone())),
             ],
         )?;
         self.put_in_force(attempt, step)
     }
 
-    fn insert_step(
+    fn insert_step<'f>(
         &self,
         attempt: &Attempt<'_>,
-        end: Option<End<'_>>,
-        touched: Option<Touched<'_>>,
+        more: impl IntoIterator<Item = (&'static CStr, Field<'f>)>,
     ) -> Result<i64> {
         let schema = self.installed.schema;
         let id = table::next_value(schema, c"step_id_seq")?;
@@ -156,30 +173,8 @@ impl Ledger {
             (c"started_at", Field::Time(attempt.started_at)),
             (c"statements", Field::Int(attempt.statements)),
         ];
-        if !attempt.reported.is_empty() {
-            fields.push((c"reported", Field::Texts(&attempt.reported)));
-        }
-        if let Some(end) = end {
-            fields.extend([
-                (c"finished_at", Field::Time(client::now())),
-                (c"outcome", Field::Text(end.outcome)),
-                (
-                    c"statement",
-                    end.place.statement.map_or(Field::Null, Field::Int),
-                ),
-                (c"sqlstate", end.sqlstate.map_or(Field::Null, Field::Text)),
-            ]);
-        }
-        let objects = touched.map(Objects::of);
-        if let (Some(touched), Some(objects)) = (touched, &objects) {
-            let everything = touched.footprint.everything();
-            fields.extend([
-                (c"reads", Field::Texts(&objects.reads)),
-                (c"writes", Field::Texts(&objects.writes)),
-                (c"defines", Field::Texts(&objects.defines)),
-                (c"everything", everything.map_or(Field::Null, Field::Text)),
-                (c"cumulative", Field::Bool(touched.cumulative)),
-            ]);
+        for field in more {
+            fields.push(field);
         }
         Table::open_to_write(schema, c"step")?.insert(&fields)?;
         Ok(id)

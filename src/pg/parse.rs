@@ -4,6 +4,7 @@
 //! Only the raw grammar is used: no catalog is looked at, so texts can be checked when they
 //! are registered. What fails a transaction block only at run time is not seen here.
 
+mod alone;
 mod control;
 mod kind;
 mod privileged;

@@ -2,6 +2,7 @@
 //! server's grammar.
 
 use belay_core::checksum::Checksum;
+use belay_core::contract::Waiver;
 use belay_core::directive::{DirectiveError, Directives};
 use belay_core::layout::{Definition, LayoutError, TextError};
 use belay_core::name::NameError;
@@ -126,6 +127,7 @@ fn attributes(definition: &Definition, up: &Looked, down: &Looked) -> Attributes
         lock_timeout_ms,
         lock_retries,
         privileged,
+        waivers,
         ..
     } = definition.directives.clone();
     let integer = |number: Option<u32>| number.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
@@ -141,6 +143,7 @@ fn attributes(definition: &Definition, up: &Looked, down: &Looked) -> Attributes
         down_lock_retries: integer(definition.down_lock_retries),
         up_privileged: Some(up.privileged),
         down_privileged: Some(down.privileged),
+        waivers: waivers.iter().map(Waiver::to_text).collect(),
         privileged_said: privileged.is_some() || definition.down_privileged.is_some(),
     }
 }

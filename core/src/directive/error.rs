@@ -1,5 +1,6 @@
 //! Directives that cannot be obeyed.
 
+use crate::contract;
 use crate::sql::LexError;
 
 /// A directive that breaks a rule. Lines are 1-based, in the text that was read.
@@ -10,6 +11,14 @@ pub enum DirectiveError {
     Unknown {
         /// The word as it was given.
         word: String,
+        /// Where it stands.
+        line: u32,
+    },
+    /// The rule to be waived does not exist.
+    #[error("there is no rule \"{rule}\" to waive")]
+    UnknownRule {
+        /// The rule as it was given.
+        rule: String,
         /// Where it stands.
         line: u32,
     },
@@ -70,6 +79,7 @@ impl DirectiveError {
     pub fn line(&self) -> u32 {
         match self {
             DirectiveError::Unknown { line, .. }
+            | DirectiveError::UnknownRule { line, .. }
             | DirectiveError::BadValue { line, .. }
             | DirectiveError::Repeated { line, .. }
             | DirectiveError::NotAtHead { line, .. }
@@ -84,9 +94,13 @@ impl DirectiveError {
     pub fn hint(&self) -> String {
         match self {
             DirectiveError::Unknown { .. } => {
-                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged [on|off]"
+                "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged [on|off], waive RULE REASON"
                     .to_owned()
             }
+            DirectiveError::UnknownRule { rule, .. } => match contract::near(rule).as_slice() {
+                [one] => format!("is {one} meant?"),
+                several => format!("rules are: {}", several.join(", ")),
+            },
             DirectiveError::BadValue { expected, .. } => format!("write {expected}"),
             DirectiveError::Repeated { .. } => "keep one of them".to_owned(),
             DirectiveError::NotAtHead { .. } => {

@@ -3,6 +3,7 @@
 use super::error::DirectiveError;
 use super::native::sqlx_marker;
 use super::{Directives, value};
+use crate::contract::{self, Waiver};
 use crate::sql::lexer::Piece;
 use crate::sql::{Lexer, blank_restrict_lines, line_of};
 
@@ -12,6 +13,7 @@ const PAIRS_WITH: &str = "pairs-with";
 const LOCK_TIMEOUT: &str = "lock-timeout";
 const LOCK_RETRIES: &str = "lock-retries";
 const PRIVILEGED: &str = "privileged";
+const WAIVE: &str = "waive";
 
 /// The head of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,7 +34,7 @@ impl Head {
 
     /// What a down cannot ask for: it runs when its up is reverted, wherever that stands.
     pub(crate) fn check_down(&self) -> Result<(), DirectiveError> {
-        for word in [REQUIRES, PAIRS_WITH] {
+        for word in [REQUIRES, PAIRS_WITH, WAIVE] {
             if let Some(line) = self.line(word) {
                 return Err(DirectiveError::NotForDown {
                     word: word.to_owned(),
@@ -75,6 +77,7 @@ impl Head {
                 self.directives.privileged = Some(value::privileged(value).map_err(bad)?);
                 PRIVILEGED
             }
+            WAIVE => return self.waive(value, line),
             _ => {
                 return Err(DirectiveError::Unknown {
                     word: word.to_owned(),
@@ -89,6 +92,37 @@ impl Head {
             });
         }
         self.found.push((known, line));
+        Ok(())
+    }
+
+    /// Each rule is waived by itself.
+    fn waive(&mut self, value: &str, line: u32) -> Result<(), DirectiveError> {
+        let (rule, reason) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+        let reason = reason.trim();
+        let Some(known) = contract::find(rule) else {
+            return Err(match rule {
+                "" => value::no_reason(value, line),
+                _ => DirectiveError::UnknownRule {
+                    rule: rule.to_owned(),
+                    line,
+                },
+            });
+        };
+        if reason.is_empty() {
+            return Err(value::no_reason(value, line));
+        }
+        let mut waivers = self.directives.waivers.iter();
+        if waivers.any(|waiver| waiver.rule == known.id) {
+            return Err(DirectiveError::Repeated {
+                word: format!("{WAIVE} {rule}"),
+                line,
+            });
+        }
+        self.directives.waivers.push(Waiver {
+            rule: known.id,
+            reason: reason.to_owned(),
+        });
+        self.found.push((WAIVE, line));
         Ok(())
     }
 

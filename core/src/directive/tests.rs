@@ -21,6 +21,7 @@ fn a_head_with_everything() {
             lock_timeout_ms: Some(2000),
             lock_retries: Some(3),
             privileged: Some(true),
+            waivers: Vec::new(),
         }
     );
 }
@@ -190,4 +191,59 @@ fn the_options_of_dbmate() {
         marker_option("transaction=false"),
         MarkerOption::NotUnderstood("transaction=false".to_owned())
     );
+}
+
+#[test]
+fn a_waiver_names_a_rule_and_says_why() {
+    let sql = "-- belay: waive drop-column  nobody reads it\n-- belay: waive drop-table moved: see 12\nSELECT 1";
+    let waivers = directives(sql).unwrap().waivers;
+    let texts: Vec<String> = waivers.iter().map(Waiver::to_text).collect();
+    assert_eq!(
+        texts,
+        ["drop-column nobody reads it", "drop-table moved: see 12"]
+    );
+    let again: Vec<_> = texts
+        .iter()
+        .filter_map(|text| Waiver::from_text(text))
+        .collect();
+    assert_eq!(again, waivers);
+}
+
+#[test]
+fn a_waiver_without_a_rule_or_a_reason_is_refused() {
+    for (directive, message, hint) in [
+        (
+            "waive",
+            "directive \"waive\" cannot be \"\"",
+            "write waive RULE and the reason",
+        ),
+        (
+            "waive drop-column",
+            "directive \"waive\" cannot be \"drop-column\"",
+            "write waive RULE and the reason",
+        ),
+        (
+            "waive drop-colum x",
+            "there is no rule \"drop-colum\" to waive",
+            "rules are: drop-column",
+        ),
+        (
+            "waive everything x",
+            "there is no rule \"everything\" to waive",
+            "rules are: drop-schema, ",
+        ),
+        (
+            "waive drop-view x\n-- belay: waive drop-view y",
+            "directive \"waive drop-view\" is given twice",
+            "keep one",
+        ),
+    ] {
+        let error = error(&format!("-- belay: {directive}\nSELECT 1"));
+        assert_eq!(error.to_string(), message);
+        assert!(
+            error.hint().starts_with(hint),
+            "{directive}: {}",
+            error.hint()
+        );
+    }
 }

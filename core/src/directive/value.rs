@@ -1,6 +1,6 @@
 //! What directives take. Each function returns, for a value it refuses, what it expects.
 
-use super::Pair;
+use super::{DirectiveError, Pair};
 use crate::name::check_name;
 
 /// The largest `lock_timeout` of PostgreSQL, in milliseconds.
@@ -66,6 +66,16 @@ pub(super) fn pair(value: &str) -> Result<Pair, &'static str> {
     };
     check_name(&name).map_err(|_| EXPECTED)?;
     Ok(Pair { name, indivisible })
+}
+
+/// A waiver without a rule or without a reason.
+pub(super) fn no_reason(value: &str, line: u32) -> DirectiveError {
+    DirectiveError::BadValue {
+        word: "waive".to_owned(),
+        value: value.to_owned(),
+        expected: "waive RULE and the reason, which the history keeps",
+        line,
+    }
 }
 
 /// How many attempts follow the first.

@@ -24,6 +24,8 @@ pub struct Text {
     pub line: i32,
     /// Milliseconds; `None` = belay.lock_timeout.
     pub lock_timeout: Option<i32>,
+    /// Rules of the contract that it is let off, `RULE reason`; a down has none.
+    pub waivers: Vec<String>,
     /// The migration's place in the order.
     pub sort_key: Vec<u8>,
 }
@@ -36,6 +38,9 @@ pub struct LockLimits {
     /// Attempts after the first.
     pub retries: Option<i32>,
 }
+
+/// Definition, lock timeout, place and waivers of a registered migration.
+type Registered = (i64, Option<i32>, Vec<u8>, Vec<String>);
 
 impl Ledger {
     /// Whether current_user may read the texts of all projects.
@@ -68,18 +73,22 @@ impl Ledger {
             Direction::Down => (c"down", c"down_file", c"down_line", c"down_lock_timeout"),
         };
         let schema = self.installed.schema;
-        let registered = |row: &stored::Row| -> Result<(i64, Option<i32>, Vec<u8>)> {
+        let registered = |row: &stored::Row| -> Result<Registered> {
             Ok((
                 row.require(c"definition_id")?,
                 row.get(lock_timeout)?,
                 row.require(c"sort_key")?,
+                match direction {
+                    Direction::Up => row.get(c"waivers")?.unwrap_or_default(),
+                    Direction::Down => Vec::new(),
+                },
             ))
         };
         let migrations = Table::open_to_write(schema, c"migration")?;
         let found =
             cancel::allow(|| migrations.lock(c"migration_pkey", c"id", migration, registered))?
                 .transpose()?;
-        let Some((definition_id, lock_timeout, sort_key)) = found else {
+        let Some((definition_id, lock_timeout, sort_key, waivers)) = found else {
             return Ok(None);
         };
         let text = |row: &stored::Row| -> Result<Text> {
@@ -90,6 +99,7 @@ impl Ledger {
                 file: row.get(file)?,
                 line: row.require(line)?,
                 lock_timeout,
+                waivers: waivers.clone(),
                 sort_key: sort_key.clone(),
             })
         };

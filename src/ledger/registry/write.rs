@@ -78,7 +78,7 @@ impl Ledger {
                         up_file text, up_line int, down_file text, down_line int, up_transaction bool,
                         down_transaction bool, requires text[], pairs_with text, indivisible bool, up_lock_timeout int, down_lock_timeout int,
                         up_lock_retries int, down_lock_retries int,
-                        privileged bool, up_privileged bool, down_privileged bool, privileged_said bool)
+                        privileged bool, up_privileged bool, down_privileged bool, privileged_said bool, waivers text[])
                    JOIN belay.migration m ON m.project_id = $1 AND m.name = r.name
                ), d AS (
                  INSERT INTO belay.definition (id, checksum, up, down, up_file, up_line, down_file, down_line)
@@ -91,7 +91,7 @@ impl Ledger {
                         indivisible = r.indivisible, up_lock_timeout = r.up_lock_timeout, down_lock_timeout = r.down_lock_timeout,
                         up_lock_retries = r.up_lock_retries, down_lock_retries = r.down_lock_retries,
                         privileged = r.privileged, up_privileged = r.up_privileged,
-                        down_privileged = r.down_privileged, privileged_said = r.privileged_said,
+                        down_privileged = r.down_privileged, privileged_said = r.privileged_said, waivers = r.waivers,
                         loaded = m.loaded OR $3, missing = false,
                         registered_by = $4::text::name, registered_at = pg_catalog.clock_timestamp()
                    FROM r WHERE m.project_id = $1 AND m.name = r.name
@@ -252,6 +252,7 @@ fn migration_row<'a>(
         (c"up_privileged", known(attributes.up_privileged)),
         (c"down_privileged", known(attributes.down_privileged)),
         (c"privileged_said", Field::Bool(attributes.privileged_said)),
+        (c"waivers", Field::Texts(&attributes.waivers)),
     ]
 }
 
@@ -282,5 +283,6 @@ fn row(new: &NewMigration) -> serde_json::Value {
         "up_privileged": new.attributes.up_privileged,
         "down_privileged": new.attributes.down_privileged,
         "privileged_said": new.attributes.privileged_said,
+        "waivers": new.attributes.waivers,
     })
 }

@@ -82,6 +82,35 @@ pub fn table(statement: &Statement) -> Option<pg_sys::Oid> {
     }
 }
 
+/// The unique index that DROP INDEX CONCURRENTLY drops; `None` for another one, and where it is not there.
+pub(super) fn unique_index(statement: &Statement) -> Option<pg_sys::Oid> {
+    // SAFETY: the raw tree belongs to the statement, whose kind says that it is a DropStmt; looks up in the catalog.
+    unsafe {
+        let drop = (*statement.raw).stmt as *mut pg_sys::DropStmt;
+        let names = cells((*drop).objects).next()?;
+        let index = found(pg_sys::makeRangeVarFromNameList(names as *mut pg_sys::List));
+        (index != pg_sys::InvalidOid
+            && pg_sys::get_rel_relkind(index) as u8 == pg_sys::RELKIND_INDEX)
+            .then_some(index)
+            .filter(|index| is_unique(*index))
+    }
+}
+
+/// Whether an index is unique.
+///
+/// # Safety
+/// The OID is that of an index.
+unsafe fn is_unique(index: pg_sys::Oid) -> bool {
+    // SAFETY: the caller's; one that has gone meanwhile is an error.
+    unsafe {
+        let lock = pg_sys::AccessShareLock as i32;
+        let relation = pg_sys::index_open(index, lock);
+        let unique = (*(*relation).rd_index).indisunique;
+        pg_sys::index_close(relation, lock);
+        unique
+    }
+}
+
 /// The relation of that name, as search_path finds it; InvalidOid when it is not there.
 unsafe fn found(relation: *mut pg_sys::RangeVar) -> pg_sys::Oid {
     // SAFETY: the caller's RangeVar; no lock is taken.

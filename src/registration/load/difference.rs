@@ -122,6 +122,7 @@ fn has_directives(definition: &Definition, known: &Registered) -> bool {
         || known.attributes.up_lock_retries.is_some()
         || known.attributes.down_lock_retries.is_some()
         || known.attributes.privileged_said
+        || !known.attributes.waivers.is_empty()
         || !known.attributes.up_transaction
         || !known.attributes.down_transaction
 }

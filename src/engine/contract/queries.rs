@@ -1,21 +1,18 @@
 //! Contract queries around a migration of a release: what the releases' code sends still passes the
 //! server's parse analysis and rewriting afterwards.
 //!
-//! A failing one rolls the migration back where the contract is in force: the project enforces it and a phase
-//! was asked for. Otherwise, and around what cannot be rolled back, it is reported. What failed
-//! before the migration already is told once a run and left out, but for the release's own queries after its last
-//! `pre`. What functions do inside is not seen, and neither is what a query returns.
+//! What failed before the migration already is told once a run and left out, but for the release's own queries after
+//! its last `pre`. What functions do inside is not seen, and neither is what a query returns.
 
 use std::cell::{Cell, OnceCell};
 
-use belay_core::contract::Enforcement;
 use belay_core::contract_query::{Demand, Stop, demands};
 use belay_core::naming::Phase;
-use belay_core::plan::{Direction, Request};
 
-use super::planning::project_argument;
-use super::statements;
-use super::transactional::StepRun;
+use super::Member;
+use crate::engine::planning::project_argument;
+use crate::engine::statements;
+use crate::engine::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::contract_query::ContractQuery;
 use crate::ledger::project::Project;
@@ -25,21 +22,21 @@ use crate::pg::{cancel, client, settings};
 /// How many failing queries an error or a warning lists.
 const LISTED: usize = 50;
 
-/// The queries of one run.
-pub struct Watch {
-    enforcement: Enforcement,
-    asks_phase: bool,
+/// The queries of one run's releases, read when first needed.
+#[derive(Default)]
+pub(super) struct Queries {
     queries: OnceCell<Vec<ContractQuery>>,
     told: Cell<bool>,
 }
 
 /// What is asked after a migration: the number of each query.
-pub struct Asked {
+#[derive(Default)]
+pub(super) struct Asked {
     queries: Vec<usize>,
 }
 
 /// A query that does not pass.
-struct Broken<'a> {
+pub(super) struct Broken<'a> {
     query: &'a ContractQuery,
     problem: Problem,
 }
@@ -65,34 +62,21 @@ impl Broken<'_> {
     }
 }
 
-impl Watch {
-    /// Over a run.
-    pub fn of(project: &Project, request: &Request) -> Watch {
-        Watch {
-            enforcement: project.contract,
-            asks_phase: matches!(request, Request::Up { phase: Some(_), .. }),
-            queries: OnceCell::new(),
-            told: Cell::new(false),
-        }
-    }
-
-    /// Before the statements of a migration; `None`: nothing will be asked.
-    pub fn before(&self, this: &StepRun<'_>) -> Result<Option<Asked>> {
-        let entry = &this.step.entry;
-        let (Some(release), Some(phase)) = (&entry.release, entry.phase) else {
-            return Ok(None);
-        };
-        if self.enforcement == Enforcement::Off || this.step.direction == Direction::Down {
-            return Ok(None);
-        }
+impl Queries {
+    /// Before the statements of a migration: what is to be asked after them.
+    pub(super) fn before(&self, this: &StepRun<'_>, member: Member<'_>) -> Result<Asked> {
+        let Member { release, phase } = member;
         let queries = self.queries(this)?;
         if queries.is_empty() {
-            return Ok(None);
+            return Ok(Asked::default());
         }
         let is_last = phase == Phase::Pre
-            && !this
-                .ledger
-                .has_pending_besides(this.project, release, phase, entry.id)?;
+            && !this.ledger.has_pending_besides(
+                this.project,
+                release,
+                phase,
+                this.step.entry.id,
+            )?;
         let stop = Stop {
             release,
             phase,
@@ -120,30 +104,7 @@ impl Watch {
                 Some(&lines(&broken)),
             );
         }
-        Ok(Some(Asked { queries: asked }))
-    }
-
-    /// After them, where the transaction can be rolled back: refuses or reports. What is reported comes back
-    /// for the step's row.
-    pub fn after(&self, this: &StepRun<'_>, asked: Option<&Asked>) -> Result<Vec<String>> {
-        let broken = self.broken_by(this, asked)?;
-        if !broken.is_empty() && self.enforcement == Enforcement::Enforce && self.asks_phase {
-            return Err(refusal(this, &broken));
-        }
-        Ok(self.report(this, &broken))
-    }
-
-    /// After what cannot be rolled back.
-    pub fn after_commits(&self, this: &StepRun<'_>, asked: Option<&Asked>) -> Result<Vec<String>> {
-        Ok(self.report(this, &self.broken_by(this, asked)?))
-    }
-
-    fn report(&self, this: &StepRun<'_>, broken: &[Broken<'_>]) -> Vec<String> {
-        if !broken.is_empty() {
-            let hint = hint(this.project, broken);
-            client::warning_with_detail(message(this, broken), &lines(broken), hint);
-        }
-        broken.iter().map(Broken::kept).collect()
+        Ok(Asked { queries: asked })
     }
 
     fn queries(&self, this: &StepRun<'_>) -> Result<&[ContractQuery]> {
@@ -154,10 +115,11 @@ impl Watch {
         Ok(self.queries.get_or_init(|| queries))
     }
 
-    fn broken_by(&self, this: &StepRun<'_>, asked: Option<&Asked>) -> Result<Vec<Broken<'_>>> {
-        let Some(asked) = asked.filter(|asked| !asked.queries.is_empty()) else {
+    /// Those of the asked queries that do not pass any more.
+    pub(super) fn broken_by(&self, this: &StepRun<'_>, asked: &Asked) -> Result<Vec<Broken<'_>>> {
+        if asked.queries.is_empty() {
             return Ok(Vec::new());
-        };
+        }
         let broken = self.broken(self.queries(this)?, &asked.queries)?;
         Ok(broken.into_iter().map(|(_, broken)| broken).collect())
     }
@@ -220,7 +182,17 @@ fn hint(project: &Project, broken: &[Broken<'_>]) -> String {
     )
 }
 
-fn refusal(this: &StepRun<'_>, broken: &[Broken<'_>]) -> Failure {
+/// MG019, with a line for each query.
+pub(super) fn refused(this: &StepRun<'_>, broken: &[Broken<'_>]) -> Failure {
     let hint = hint(this.project, broken);
     Failure::new(Code::ContractQuery, message(this, broken), hint).detail(lines(broken))
+}
+
+/// What is only reported comes back for the step's row.
+pub(super) fn tell(this: &StepRun<'_>, broken: &[Broken<'_>]) -> Vec<String> {
+    if !broken.is_empty() {
+        let hint = hint(this.project, broken);
+        client::warning_with_detail(message(this, broken), &lines(broken), hint);
+    }
+    broken.iter().map(Broken::kept).collect()
 }

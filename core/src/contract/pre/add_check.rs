@@ -1,0 +1,33 @@
+//! A new check constraint on a table that was there, or one that is otherwise than before.
+//!
+//! It refuses rows that old code may write. One that is NOT VALID counts for new rows all the same; whether another
+//! constraint implies it is not proven.
+
+use super::{Change, Found};
+use crate::contract::change::{shown, text};
+use crate::contract::rule::{Applies, Rule};
+use crate::snapshot::Kind;
+
+pub(super) const RULE: Rule = Rule {
+    id: "add-check",
+    applies: Applies::Pre,
+    what: "an existing table gets a check constraint",
+    instead: "add it in post, NOT VALID at first where the table is large",
+    judge,
+};
+
+fn judge(change: &Change<'_>, found: &mut Found) {
+    for (object, new) in change.made(Kind::Constraint) {
+        let kind = text(new, "kind").unwrap_or_default();
+        if ["check"].contains(&kind)
+            && change.is_on_protected_table(new)
+            && !change.has_constraint(new)
+        {
+            found.add(
+                Kind::Constraint,
+                object,
+                format!("added: {}", shown(new, "definition")),
+            );
+        }
+    }
+}

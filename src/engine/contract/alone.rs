@@ -1,0 +1,35 @@
+//! A pre that runs statement by statement: judged by its texts, before anything of it runs.
+//!
+//! A post of that sort is not judged: what it did is committed by then.
+
+use belay_core::contract::judge_alone;
+use belay_core::naming::Phase;
+
+use super::{Contract, base_of};
+use crate::engine::transactional::StepRun;
+use crate::error::Result;
+use crate::ledger::registry::Text;
+use crate::ledger::step::Findings;
+use crate::pg::parse::Script;
+use crate::snapshot;
+
+impl Contract {
+    /// Refuses (MG017) what such a pre may not hold, or says what is to be kept.
+    pub fn before_statements(
+        &self,
+        step: &StepRun<'_>,
+        text: &Text,
+        script: &Script,
+    ) -> Result<Findings> {
+        let Some(member) = self.member(step) else {
+            return Ok(Findings::default());
+        };
+        let now = snapshot::take(step.project.schemas.as_deref())?;
+        let base = base_of(step, member.release, &now)?;
+        if member.phase == Phase::Post {
+            return Ok(Findings::default());
+        }
+        let violations = judge_alone(&script.alone(), &base);
+        self.settle(step, text, member, violations)
+    }
+}
