@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import apply  # noqa: E402
 import contention  # noqa: E402
+import contract  # noqa: E402
 import footprints  # noqa: E402
 import large_history  # noqa: E402
 import memory  # noqa: E402
@@ -23,7 +24,7 @@ from server import Server  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "jit", "debug_assertions")
-MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contention", "memory")
+MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contract", "contention", "memory")
 
 
 def arguments():
@@ -79,6 +80,8 @@ def measure(server, durable, folder, options):
         yield from footprints.rows(server, MigrationSet(folder, count), large_set, options.rounds, progress)
     if "snapshot" in options.only and with_belay:
         yield from snapshot.rows(server, 100 if options.quick else 1000, options.rounds, progress)
+    if "contract" in options.only and with_belay:
+        yield from contract.rows(server, options.rounds, progress)
     if "contention" in options.only and with_belay:
         yield from contention.rows(server, 20 if options.quick else 100, min(options.rounds, 5), progress)
     if "memory" in options.only:

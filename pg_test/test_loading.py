@@ -172,7 +172,7 @@ BAD_SETS = {
     "an unknown directive": (
         {"2.sql": "-- note\n-- belay: transactions off\nSELECT 1"},
         "MG009", 'file "2.sql", line 2: unknown directive "transactions"',
-        "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged [on|off]",
+        "directives are: transaction on|off, requires A, B, pairs-with NAME [indivisible], lock-timeout 2s, lock-retries 3, privileged [on|off], waive RULE REASON",
     ),
     "a directive below the head": (
         {"2.sql": "SELECT 1;\n-- belay: transaction off\nSELECT 2"},

@@ -275,7 +275,7 @@ GAP = (
     "revert \"migration3\" as well, or loosen the policy for this call: "
     "CALL belay.migrate_down(ordering => 'permissive', reason => '...')",
 )
-POST_FIRST = "apply it first: CALL belay.migrate_up(target => '01.00.00_50_post_b')"
+POST_FIRST = "when the code of releases before 1.0.0 has gone: CALL belay.migrate_up(phase => 'post', release => '1.0.0')"
 PAIR = (
     'reverting "4" would split it from "2", with which it is an indivisible pair',
     "CALL belay.migrate_down(steps => 3) reverts both",
@@ -299,8 +299,8 @@ def forbidden(name: str) -> tuple[str, str]:
     return FORBIDDEN[0].format(name), FORBIDDEN[1]
 
 
-def before(step: str, pending: str = "01.00.00_50_post_b") -> str:
-    return f'migration "{step}" cannot be applied before "{pending}", which is pending'
+def after_the_post(step: str) -> str:
+    return f'migration "{step}" has to wait for the post of release 1.0.0, of which "01.00.00_50_post_b" is pending'
 
 
 #: A name without a phase is of the phase `pre`.
@@ -321,7 +321,7 @@ BLOCKED = {
         pre_of_the_next_release,
         {"phase": "pre"},
         [(name, "up") for name in LATER_PRES],
-        {index: (before(name), POST_FIRST) for index, name in enumerate(LATER_PRES)},
+        {index: (after_the_post(name), POST_FIRST) for index, name in enumerate(LATER_PRES)},
         "MG001",
     ),
     "a requirement that is unknown": Case(

@@ -19,10 +19,7 @@ pub(super) const RULE: Rule = Rule {
 fn judge(change: &Change<'_>, found: &mut Found) {
     for (object, new) in change.made(Kind::Constraint) {
         let kind = text(new, "kind").unwrap_or_default();
-        if ["check"].contains(&kind)
-            && change.is_on_protected_table(new)
-            && !change.has_constraint(new)
-        {
+        if kind == "check" && change.is_on_protected_table(new) && !change.has_constraint(new) {
             found.add(
                 Kind::Constraint,
                 object,

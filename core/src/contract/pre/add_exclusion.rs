@@ -10,7 +10,7 @@ use crate::snapshot::Kind;
 pub(super) const RULE: Rule = Rule {
     id: "add-exclusion",
     applies: Applies::Pre,
-    what: "an existing table gets a exclusion constraint",
+    what: "an existing table gets an exclusion constraint",
     instead: "add it in post",
     judge,
 };
@@ -18,10 +18,7 @@ pub(super) const RULE: Rule = Rule {
 fn judge(change: &Change<'_>, found: &mut Found) {
     for (object, new) in change.made(Kind::Constraint) {
         let kind = text(new, "kind").unwrap_or_default();
-        if ["exclusion"].contains(&kind)
-            && change.is_on_protected_table(new)
-            && !change.has_constraint(new)
-        {
+        if kind == "exclusion" && change.is_on_protected_table(new) && !change.has_constraint(new) {
             found.add(
                 Kind::Constraint,
                 object,
