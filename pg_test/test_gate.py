@@ -163,6 +163,19 @@ def test_wait_goes_on_when_the_last_old_client_has_gone_and_holds_nothing_meanwh
     assert in_force(db) == [PRE, POST]
 
 
+@pytest.mark.parametrize("how", ["a DO block", "a procedure"])
+def test_wait_also_waits_in_plpgsql_that_may_commit_and_leaves_its_session_usable(db, how):
+    shop(db)
+    old = client(db, "2.9.0")
+    body = "BEGIN CALL belay.migrate_up(gate => 'wait', project => 'shop'); PERFORM 1; END"
+    db.execute(f"CREATE PROCEDURE deploy() LANGUAGE plpgsql AS $${body}$$")
+    running = db.start(f"DO $${body}$$" if how == "a DO block" else "CALL deploy()")
+    db.wait_for("SELECT true FROM pg_stat_activity WHERE pid = %s AND wait_event = 'Extension'", [running.pid])
+    old.close()
+    running.finish()
+    assert in_force(db) == [PRE, POST]
+
+
 def test_wait_ends_when_its_time_is_over_and_leaves_nothing(db):
     shop(db)
     client(db, "2.9.0")

@@ -25,3 +25,4 @@ SELECT belay.migrate_register('1.0.0_50_post_basket', 'SELECT 1', project => 'sh
 CALL belay.migrate_up(project => 'shop');
 SELECT belay.release_announce('1.0.0', project => 'shop');
 SELECT belay.client_checkin('1.0.0', 'web-1', project => 'shop');
+SELECT belay.contract_query('1.0.0', 'baskets', 'SELECT FROM "order"', project => 'shop');
