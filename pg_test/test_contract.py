@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.session import expect_error
+from ledger import applied
 from test_real_input import procrastinate
 
 #: Rule: (what the older release made, a pre that breaks the rule, its innocent twin).
@@ -279,6 +280,24 @@ def test_a_refused_pre_without_a_transaction_leaves_nothing_and_a_waiver_lets_it
     db.execute("SELECT belay.migrate_register(%s, %s, replace => true)", [NAME, f"-- belay: waive add-unique it is\n{text}"])
     pre(db)
     assert contract(db) == "waived: add-unique, table public.t: gets a unique index (it is)"
+
+
+def test_who_waits_for_a_locked_view_to_be_read_can_be_cancelled_and_waits_no_longer_than_lock_timeout(db):
+    shop(db, "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t WHERE a > 1")
+    register(db, NAME, "SELECT 1")
+    with db.connect(autocommit=False) as other:
+        other.execute("LOCK TABLE v IN ACCESS EXCLUSIVE MODE")
+        with db.connect() as impatient, expect_error("55P03"):
+            impatient.execute("SET belay.lock_timeout = '50ms'")
+            impatient.execute("SET belay.lock_retries = 0")
+            pre(impatient)
+        waiting = db.start("CALL belay.migrate_up(phase => 'pre')")
+        db.wait_for("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %s AND NOT granted)", [waiting.pid])
+        waiting.cancel()
+        with expect_error("57014"):
+            waiting.finish()
+    pre(db)
+    assert applied(db) == ["01.00.00_01_pre_begin", NAME]
 
 
 def test_only_the_owner_of_the_project_lets_the_contract_report(db):

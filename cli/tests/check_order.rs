@@ -165,15 +165,15 @@ fn a_base_without_migrations_is_followed_by_anything() {
 fn the_options_choose_the_naming_and_the_release() {
     let tree = Tree::new(&[
         ("base/1.0.0_01_a.sql", "SELECT 1"),
-        ("base/1.0.0_03_c.sql", "SELECT 3"),
+        ("base/1.0.0_52_post_c.sql", "SELECT 3"),
         ("head/1.0.0_01_a.sql", "SELECT 1"),
-        ("head/1.0.0_02_post_b.sql", "SELECT 2"),
-        ("head/1.0.0_03_c.sql", "SELECT 3"),
+        ("head/1.0.0_51_post_b.sql", "SELECT 2"),
+        ("head/1.0.0_52_post_c.sql", "SELECT 3"),
     ]);
     let result = tree.check(&["base", "head", "--release", "1.1.0"]);
-    assert!(result.out.contains(" 1.1.0_01_post_b "), "{result:?}");
+    assert!(result.out.contains(" 1.1.0_50_post_b "), "{result:?}");
     let result = tree.check(&["base", "head", "--naming", "release"]);
-    assert!(result.out.contains(" 1.0.0_04_post_b "), "{result:?}");
+    assert!(result.out.contains(" 1.0.0_53_post_b "), "{result:?}");
 }
 
 #[test]

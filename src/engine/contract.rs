@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
 use crate::ledger::step::Findings;
+use crate::pg::cancel;
 use crate::snapshot;
 
 /// How the migrations of one run are held to the contract.
@@ -81,7 +82,7 @@ impl Contract {
             return Ok(None);
         };
         let asked = self.queries.before(step, member)?;
-        let before = snapshot::take(step.project.schemas.as_deref())?;
+        let before = schema_of(step)?;
         let base = base_of(step, member.release, &before)?;
         Ok(Some(Watched {
             contract: self,
@@ -127,6 +128,11 @@ impl Contract {
     }
 }
 
+/// The schema as it is now. It may have to wait for who holds a relation, so a cancel is served.
+fn schema_of(step: &StepRun<'_>) -> Result<Snapshot> {
+    cancel::allow(|| snapshot::take(step.project.schemas.as_deref()))
+}
+
 /// What was there when the release began. Where nothing of the release is applied or under way, it begins now.
 fn base_of(step: &StepRun<'_>, release: &Version, now: &Snapshot) -> Result<Base> {
     let (ledger, project) = (step.ledger, step.project);
@@ -142,7 +148,7 @@ fn base_of(step: &StepRun<'_>, release: &Version, now: &Snapshot) -> Result<Base
 impl Watched<'_> {
     /// Judges what the migration has done; refuses (MG017, MG019), or says what is to be kept.
     pub fn judge(&self, step: &StepRun<'_>, text: &Text) -> Result<Findings> {
-        let after = snapshot::take(step.project.schemas.as_deref())?;
+        let after = schema_of(step)?;
         let violations = judge(&Judged {
             before: &self.before,
             after: &after,

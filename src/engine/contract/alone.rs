@@ -5,13 +5,12 @@
 use belay_core::contract::judge_alone;
 use belay_core::naming::Phase;
 
-use super::{Contract, base_of};
+use super::{Contract, base_of, schema_of};
 use crate::engine::transactional::StepRun;
 use crate::error::Result;
 use crate::ledger::registry::Text;
 use crate::ledger::step::Findings;
 use crate::pg::parse::Script;
-use crate::snapshot;
 
 impl Contract {
     /// Refuses (MG017) what such a pre may not hold, or says what is to be kept.
@@ -24,7 +23,7 @@ impl Contract {
         let Some(member) = self.member(step) else {
             return Ok(Findings::default());
         };
-        let now = snapshot::take(step.project.schemas.as_deref())?;
+        let now = schema_of(step)?;
         let base = base_of(step, member.release, &now)?;
         if member.phase == Phase::Post {
             return Ok(Findings::default());
