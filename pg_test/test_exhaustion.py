@@ -33,7 +33,8 @@ DISK_SIZE = 8 * MEGABYTE
 class Disk:
     """A tablespace on a disk of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
         self.folder = folder
         self.tablespace = f"small_{uuid.uuid4().hex[:8]}"
         self._filling = folder / "filling"
@@ -58,7 +59,8 @@ def remove_abandoned_disks() -> None:
 
 
 @pytest.fixture(scope="module")
-def disk(server: Server) -> Iterator[Disk]:
+def disk(crash_server: Callable[[], Server]) -> Iterator[Disk]:
+    """Of a server that has no standby, which would write into the same folder."""
     remove_abandoned_disks()
     folder = run_folder() / f"disk-{os.getpid()}"
     folder.mkdir()
@@ -70,7 +72,8 @@ def disk(server: Server) -> Iterator[Disk]:
         give_to_server_user(folder)
         (folder / "space").mkdir(mode=0o700)
         give_to_server_user(folder / "space")
-        disk = Disk(folder)
+        server = crash_server()
+        disk = Disk(server, folder)
         server.psql(f"CREATE TABLESPACE {disk.tablespace} LOCATION '{folder}/space'", check=True)
         yield disk
         disk.empty()
@@ -78,6 +81,19 @@ def disk(server: Server) -> Iterator[Disk]:
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         folder.rmdir()
+
+
+@pytest.fixture
+def database_with_disk(disk: Disk, new_database: Callable[..., Database]) -> Iterator[Callable[[], Database]]:
+    made: list[Database] = []
+
+    def create() -> Database:
+        made.append(new_database(on=disk.server))
+        return made[-1]
+
+    yield create
+    for database in made:
+        database.remove()
 
 
 def limit(pid: int, what: str, size: int) -> Callable[[], None]:
@@ -182,24 +198,24 @@ def test_a_backend_that_runs_out_of_something_is_survived(new_database, shortage
 
 
 @in_each_way
-def test_a_full_disk_is_survived(new_database, disk, call, head):
+def test_a_full_disk_is_survived(database_with_disk, disk, call, head):
     drawn = around(rows("big", 1000, f"TABLESPACE {disk.tablespace}"), head)
-    survive_full_disk(new_database, disk, drawn, call)
+    survive_full_disk(database_with_disk, disk, drawn, call)
 
 
-def test_a_disk_that_is_full_in_a_concurrent_build_is_survived(new_database, disk):
+def test_a_disk_that_is_full_in_a_concurrent_build_is_survived(database_with_disk, disk):
     effect = "SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('made')), false)"
     build = Statement(f"CREATE INDEX CONCURRENTLY made ON base (word, id) TABLESPACE {disk.tablespace}", effect)
     drawn = around(build, alone=True, setup=rows("base", 1000).text)
-    db = survive_full_disk(new_database, disk, drawn, CALLS["per migration"])
+    db = survive_full_disk(database_with_disk, disk, drawn, CALLS["per migration"])
     assert db.one("SELECT count(*) FROM pg_class WHERE relname LIKE 'made%'") == 1
 
 
-def survive_full_disk(new_database, disk: Disk, drawn: MigrationSet, call: str) -> Database:
-    first = new_database()
+def survive_full_disk(database_with_disk, disk: Disk, drawn: MigrationSet, call: str) -> Database:
+    first = database_with_disk()
     undisturbed = run_undisturbed(first, drawn)
     first.remove()  # there is room for one
-    db = new_database()
+    db = database_with_disk()
     prepare(db, drawn)
     disk.fill()
     try:
@@ -234,13 +250,13 @@ def ledger_cases() -> Iterator:
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("table, call, head", list(ledger_cases()))
-def test_a_full_disk_of_the_ledger_is_survived_and_the_migrations_own_error_arrives(new_database, disk, table, call, head):
+def test_a_full_disk_of_the_ledger_is_survived_and_the_migrations_own_error_arrives(database_with_disk, disk, table, call, head):
     """Neither what succeeded nor what failed can be written."""
     sqlstate, name = LEDGER[table]
     broken = Statement("INSERT INTO word VALUES ('a')", "SELECT count(*) = 2 FROM word", BREAKABLE)
     drawn = around(broken, head, setup=broken.setup)
-    undisturbed = run_undisturbed(new_database(), drawn)
-    db = new_database()
+    undisturbed = run_undisturbed(database_with_disk(), drawn)
+    db = database_with_disk()
     db.execute(f"ALTER TABLE belay.{table} SET TABLESPACE {disk.tablespace}")
     prepare(db, drawn)
     if table == "step_error":

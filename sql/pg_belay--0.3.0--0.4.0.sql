@@ -452,11 +452,12 @@ DECLARE
     -- The place of the release that was announced last: where it has no migrations, that of the last one before it is not known.
     announced bytea;
 BEGIN
-    SELECT max(m.sort_key) INTO announced FROM belay.migration m
-     WHERE m.project_id = p.id AND m.release = belay.announced_release(release_status.project);
+    SELECT m.sort_key INTO announced FROM belay.migration m
+     WHERE m.project_id = p.id AND m.release = belay.announced_release(release_status.project)
+     ORDER BY m.sort_key DESC LIMIT 1;
     RETURN QUERY
     WITH one AS (
-        SELECT m.release, min(m.sort_key) AS first,
+        SELECT m.release, (array_agg(m.sort_key ORDER BY m.sort_key))[1] AS first,
                (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NOT NULL))::integer AS pre_applied,
                (count(*) FILTER (WHERE m.phase = 'pre' AND a.position IS NULL))::integer AS pre_pending,
                (count(*) FILTER (WHERE m.phase = 'post' AND a.position IS NOT NULL))::integer AS post_applied,

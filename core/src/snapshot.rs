@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 pub use difference::{Change, What};
-pub use json::SnapshotError;
+pub use json::{SnapshotError, sha256};
 
 /// What an object is. The order is the one in which a snapshot and a difference list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

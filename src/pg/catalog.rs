@@ -4,6 +4,8 @@
 use pgrx::pg_sys::{self, Oid};
 
 use super::row::Row;
+use super::table::{Key, scan_key};
+use crate::error::Result;
 
 /// The row with that value of an indexed OID column, the `column`th of the catalog.
 pub fn find<T>(
@@ -33,4 +35,58 @@ pub fn find<T>(
         pg_sys::table_close(catalog, share);
         found
     }
+}
+
+/// The rows that `index` finds, in its order, as long as `each` does not fail. Seen is what is committed by now, and
+/// what the transaction did.
+pub fn each(
+    catalog: Oid,
+    index: Oid,
+    keys: &[Key<'_>],
+    mut each: impl FnMut(&Row) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: as above; a tuple is used before the next is fetched. An error that takes us out of here ends the
+    // (sub)transaction, and the scan with it.
+    unsafe {
+        let share = pg_sys::AccessShareLock as i32;
+        let catalog = pg_sys::table_open(catalog, share);
+        let keys: Result<Vec<pg_sys::ScanKeyData>> = keys
+            .iter()
+            .map(|key| scan_key((*catalog).rd_att, key))
+            .collect();
+        let result = keys.and_then(|mut keys| {
+            let (snapshot, number) = (std::ptr::null_mut(), keys.len() as i32);
+            let first = keys.as_mut_ptr();
+            let scan = pg_sys::systable_beginscan(catalog, index, true, snapshot, number, first);
+            let mut row = Row::of_shape((*catalog).rd_att);
+            let mut result = Ok(());
+            while result.is_ok() {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                row.take(tuple);
+                pgrx::check_for_interrupts!();
+                result = each(&row);
+            }
+            pg_sys::systable_endscan(scan);
+            result
+        });
+        pg_sys::table_close(catalog, share);
+        result
+    }
+}
+
+/// `pg_class.relkind`; NUL for a relation that is not there.
+pub fn relation_kind(relation: Oid) -> char {
+    // SAFETY: a look-up by OID.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation) };
+    char::from(kind.cast_unsigned())
+}
+
+/// The array type of a type.
+pub fn array_of(element: Oid) -> Option<Oid> {
+    // SAFETY: a look-up by OID; 0 for none.
+    let array = unsafe { pg_sys::get_array_type(element) };
+    (array != Oid::INVALID).then_some(array)
 }

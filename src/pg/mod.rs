@@ -1,5 +1,6 @@
 //! Every contact with the server that needs `unsafe`. Above this folder there is none.
 
+pub mod acl;
 pub mod analysis;
 pub mod arguments;
 pub mod cancel;
@@ -19,6 +20,7 @@ pub mod lock_wait;
 pub mod object;
 pub mod parse;
 pub mod portal;
+pub mod print;
 pub mod row;
 pub mod settings;
 pub mod spi;

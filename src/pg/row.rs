@@ -17,6 +17,10 @@ pub enum Field<'a> {
     Null,
     /// boolean
     Bool(bool),
+    /// oid
+    Oid(pg_sys::Oid),
+    /// smallint
+    Small(i16),
     /// integer
     Int(i32),
     /// bigint
@@ -38,6 +42,8 @@ impl Field<'_> {
         match self {
             Field::Null => None,
             Field::Bool(value) => value.into_datum(),
+            Field::Oid(value) => value.into_datum(),
+            Field::Small(value) => value.into_datum(),
             Field::Int(value) => value.into_datum(),
             Field::Big(value) => value.into_datum(),
             Field::Text(value) => value.into_datum(),
@@ -52,6 +58,10 @@ impl Field<'_> {
     pub(super) fn comparison(&self, compare: Compare) -> Option<pg_sys::Oid> {
         use Compare::{Equal, Greater, Less};
         let function = match (self, compare) {
+            (Field::Oid(_), Equal) => pg_sys::F_OIDEQ,
+            (Field::Oid(_), Greater) => pg_sys::F_OIDGT,
+            (Field::Small(_), Equal) => pg_sys::F_INT2EQ,
+            (Field::Small(_), Greater) => pg_sys::F_INT2GT,
             (Field::Int(_), Equal) => pg_sys::F_INT4EQ,
             (Field::Int(_), Greater) => pg_sys::F_INT4GT,
             (Field::Int(_), Less) => pg_sys::F_INT4LT,
@@ -174,6 +184,19 @@ impl Row {
             // SAFETY: not NULL, and a text[], as the table defines it; the row is still valid.
             false => unsafe { text_array::find(self.values[column.0], pick) },
         }
+    }
+
+    /// The value of a column as the server's functions take it.
+    pub(super) fn datum(&self, name: &CStr) -> Result<Option<pg_sys::Datum>> {
+        // SAFETY: the descriptor outlives the row.
+        let at = unsafe { column(self.descriptor, name)? - 1 };
+        Ok((!self.nulls[at]).then(|| self.values[at]))
+    }
+
+    /// The letter of a column of type "char".
+    pub fn letter(&self, name: &CStr) -> Result<char> {
+        let letter = self.require::<i8>(name)?;
+        Ok(char::from(letter.cast_unsigned()))
     }
 
     /// The value of a column of type name.

@@ -255,7 +255,10 @@ fn relation_oid(schema: pg_sys::Oid, name: &CStr) -> Result<pg_sys::Oid> {
     }
 }
 
-unsafe fn scan_key(descriptor: pg_sys::TupleDesc, key: &Key<'_>) -> Result<pg_sys::ScanKeyData> {
+pub(super) unsafe fn scan_key(
+    descriptor: pg_sys::TupleDesc,
+    key: &Key<'_>,
+) -> Result<pg_sys::ScanKeyData> {
     let Key(name, compare, field) = key;
     let strategy = match compare {
         Compare::Equal => pg_sys::BTEqualStrategyNumber,

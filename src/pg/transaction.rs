@@ -165,11 +165,13 @@ fn in_subtransaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Runs `body`, which only reads the catalogs, and sees what is committed by now and what this transaction
-/// did, whatever the isolation level. Settings that it makes, and locks that its reading leaves, go with it.
+/// did, whatever the isolation level. Settings that it makes, locks that its reading leaves, and what it allocates
+/// in the current memory context, go with it.
 pub fn looked_at<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     in_undone_subtransaction(|| {
         // SAFETY: a transaction is open; the subtransaction's abort also pops the snapshot when `body` fails.
         unsafe {
+            pg_sys::CurrentMemoryContext = pg_sys::CurTransactionContext;
             pg_sys::CommandCounterIncrement();
             pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
         }

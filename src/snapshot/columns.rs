@@ -1,61 +1,108 @@
 //! The columns of tables and views. Their order does not count.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use std::collections::HashMap;
+
+use belay_core::snapshot::{Definition, Kind};
 use pgrx::pg_sys::Oid;
+use serde_json::{Value, json};
 
-use super::read::{self, comment, grants};
+use super::constraints::Constraint;
+use super::reader::{Object, Reader, definition, equal, sorted};
+use super::relations::Relation;
+use super::sequences;
 use crate::error::Result;
-
-/// 18 keeps a constraint for each NOT NULL; one that is not valid yet says so in the column.
-const COLUMNS: &str = concat!(
-    "SELECT c.oid,
-       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) || '.' || pg_catalog.quote_ident(a.attname),
-       pg_catalog.json_build_object(
-            'of', CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END,
-            'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-            'not_null', a.attnotnull,
-            'not_null_validated', CASE WHEN a.attnotnull THEN
-                 (SELECT false FROM pg_catalog.pg_constraint k
-                   WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey[1] = a.attnum AND NOT k.convalidated) END,
-            'default', CASE WHEN a.atthasdef AND a.attgenerated = '' THEN
-                 (SELECT pg_catalog.pg_get_expr(f.adbin, f.adrelid) FROM pg_catalog.pg_attrdef f
-                   WHERE f.adrelid = c.oid AND f.adnum = a.attnum) END,
-            'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
-            'identity_options', CASE WHEN a.attidentity <> '' THEN
-                 (SELECT NULLIF(pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
-                         'start', NULLIF(s.seqstart, CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END),
-                         'increment', NULLIF(s.seqincrement, 1),
-                         'minimum', NULLIF(s.seqmin, CASE WHEN s.seqincrement > 0 THEN 1
-                              ELSE (CASE s.seqtypid WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648
-                                    ELSE -9223372036854775808 END)::bigint END),
-                         'maximum', NULLIF(s.seqmax, CASE WHEN s.seqincrement < 0 THEN -1
-                              ELSE (CASE s.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
-                                    ELSE 9223372036854775807 END)::bigint END),
-                         'cache', NULLIF(s.seqcache, 1), 'cycle', NULLIF(s.seqcycle, false)))::text, '{}')::json
-                    FROM pg_catalog.pg_depend i
-                    JOIN pg_catalog.pg_sequence s ON s.seqrelid = i.objid
-                   WHERE i.refclassid = 'pg_catalog.pg_class'::regclass AND i.refobjid = c.oid AND i.refobjsubid = a.attnum
-                     AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') END,
-            'generated', CASE WHEN a.attgenerated <> '' THEN
-                 (SELECT pg_catalog.json_build_object('expression', pg_catalog.pg_get_expr(f.adbin, f.adrelid),
-                         'stored', a.attgenerated = 's')
-                    FROM pg_catalog.pg_attrdef f WHERE f.adrelid = c.oid AND f.adnum = a.attnum) END,
-            'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-            'server_options', CASE WHEN a.attfdwoptions IS NOT NULL THEN
-                 (SELECT pg_catalog.json_agg(o.o ORDER BY o.o COLLATE \"C\") FROM pg_catalog.unnest(a.attfdwoptions) o (o)) END)::text, ",
-    "CASE WHEN a.attacl IS NOT NULL THEN ",
-    grants!("a.attacl", "c.relowner"),
-    "::text END, ",
-    comment!("pg_class", "c.oid", "a.attnum"),
-    " FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-     WHERE c.oid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped"
-);
+use crate::pg::acl;
+use crate::pg::row::{Field, Row};
+use crate::pg::table::{Compare, Key};
+use crate::pg::{catalog, class, print};
 
 /// Reads them.
-pub fn read(snapshot: &mut Snapshot, relations: &[Oid]) -> Result<()> {
-    read::read(snapshot, Kind::Column, COLUMNS, relations)?;
-    Ok(())
+pub fn read(reader: &mut Reader, relation: &Relation, constraints: &[Constraint]) -> Result<()> {
+    let expressions = expressions(relation.id)?;
+    let keys = [
+        equal(c"attrelid", Field::Oid(relation.id)),
+        Key(c"attnum", Compare::Greater, Field::Small(0)),
+    ];
+    catalog::each(class::ATTRIBUTE, class::ATTRIBUTE_BY_NUMBER, &keys, |row| {
+        if row.require(c"attisdropped")? {
+            return Ok(());
+        }
+        let number: i16 = row.require(c"attnum")?;
+        let own_name = print::quote(&row.get_name(c"attname")?.unwrap_or_default());
+        let object = Object {
+            kind: Kind::Column,
+            place: (class::RELATION, relation.id, number.into()),
+            name: &format!("{}.{own_name}", relation.name),
+            grants: &acl::grants(row, c"attacl", relation.owner)?.unwrap_or_default(),
+        };
+        let expression = expressions.get(&number).cloned().flatten();
+        let mut attributes = definition_of(row, relation, number, expression)?;
+        if constraints
+            .iter()
+            .any(|one| one.is_unproven_not_null(number))
+        {
+            attributes.insert("not_null_validated".to_owned(), false.into());
+        }
+        reader.add(&object, attributes);
+        Ok(())
+    })
+}
+
+/// Defaults and generation expressions, by column.
+fn expressions(relation: Oid) -> Result<HashMap<i16, Option<String>>> {
+    let mut found = HashMap::new();
+    let (catalog, index) = (class::ATTRIBUTE_DEFAULT, class::ATTRIBUTE_DEFAULT_BY_COLUMN);
+    let keys = [equal(c"adrelid", Field::Oid(relation))];
+    catalog::each(catalog, index, &keys, |row| {
+        let printed = print::expression(row, c"adbin", relation)?;
+        found.insert(row.require(c"adnum")?, printed);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn definition_of(
+    row: &Row,
+    relation: &Relation,
+    number: i16,
+    expression: Option<String>,
+) -> Result<Definition> {
+    let of_type: Oid = row.require(c"atttypid")?;
+    let collation = print::other_collation(row.require(c"attcollation")?, of_type);
+    let identity = row.letter(c"attidentity")?;
+    let generated = row.letter(c"attgenerated")?;
+    let (default, generated) = match generated {
+        '\0' => (expression, Value::Null),
+        how => {
+            let generated = json!({"expression": expression, "stored": how == 's'});
+            (None, generated)
+        }
+    };
+    let identity_options = match identity {
+        '\0' => Value::Null,
+        _ => sequences::of_identity(relation.id, number)?,
+    };
+    let server_options: Option<Vec<String>> = row.get(c"attfdwoptions")?;
+    Ok(definition([
+        ("of", if relation.is_view { "view" } else { "table" }.into()),
+        (
+            "type",
+            print::type_name(of_type, row.get(c"atttypmod")?).into(),
+        ),
+        ("not_null", row.get::<bool>(c"attnotnull")?.into()),
+        ("default", default.into()),
+        ("identity", identity_word(identity).into()),
+        ("identity_options", identity_options),
+        ("generated", generated),
+        ("collation", collation.into()),
+        ("server_options", sorted(server_options.unwrap_or_default())),
+    ]))
+}
+
+fn identity_word(letter: char) -> Option<&'static str> {
+    match letter {
+        'a' => Some("always"),
+        'd' => Some("by default"),
+        _ => None,
+    }
 }

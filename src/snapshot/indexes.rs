@@ -1,34 +1,55 @@
 //! Indexes, but for those that a constraint made.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use belay_core::snapshot::Kind;
 use pgrx::pg_sys::Oid;
 
-use super::read::{self, comment};
-use crate::error::Result;
-
-/// A foreign key names the index it refers to as well; only these three kinds have made one.
-const INDEXES: &str = concat!(
-    "SELECT i.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(i.relname),
-       pg_catalog.json_build_object(
-            'table', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-            'definition', pg_catalog.pg_get_indexdef(i.oid),
-            'unique', x.indisunique,
-            'valid', x.indisvalid,
-            'partition_of', CASE WHEN i.relispartition THEN
-                 (SELECT h.inhparent::regclass::text FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.oid) END)::text,
-       NULL::text, ",
-    comment!("pg_class", "i.oid"),
-    " FROM pg_catalog.pg_index x
-      JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-      JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE x.indrelid = ANY ($1)
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                        WHERE k.conrelid = x.indrelid AND k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))"
-);
+use super::constraints::Constraint;
+use super::reader::{Object, Reader, definition, equal};
+use super::relations::Relation;
+use super::tables;
+use crate::error::{Failure, Result};
+use crate::pg::row::Field;
+use crate::pg::{catalog, class, print};
 
 /// Reads them.
-pub fn read(snapshot: &mut Snapshot, relations: &[Oid]) -> Result<()> {
-    read::read(snapshot, Kind::Index, INDEXES, relations)?;
-    Ok(())
+pub fn read(reader: &mut Reader, relation: &Relation, constraints: &[Constraint]) -> Result<()> {
+    let keys = [equal(c"indrelid", Field::Oid(relation.id))];
+    catalog::each(class::INDEX, class::INDEX_BY_TABLE, &keys, |row| {
+        let id: Oid = row.require(c"indexrelid")?;
+        if constraints.iter().any(|constraint| constraint.has_made(id)) {
+            return Ok(());
+        }
+        let Some((own_name, is_partition)) = itself(id)? else {
+            return Ok(());
+        };
+        let parent = match is_partition {
+            true => tables::parents(id)?.into_iter().next(),
+            false => None,
+        };
+        let attributes = definition([
+            ("table", relation.name.as_str().into()),
+            ("definition", print::index(id).into()),
+            ("unique", row.get::<bool>(c"indisunique")?.into()),
+            ("valid", row.get::<bool>(c"indisvalid")?.into()),
+            ("partition_of", parent.into()),
+        ]);
+        let object = Object {
+            kind: Kind::Index,
+            place: (class::RELATION, id, 0),
+            name: &reader.qualified(relation.schema, &own_name),
+            grants: &[],
+        };
+        reader.add(&object, attributes);
+        Ok(())
+    })
+}
+
+/// Its name, and whether it is a part of an index of a partitioned table.
+fn itself(id: Oid) -> Result<Option<(String, bool)>> {
+    let (catalog, index) = (class::RELATION, class::RELATION_BY_OID);
+    catalog::find(catalog, index, 1, id, |row| {
+        let name = row.get_name(c"relname")?.unwrap_or_default();
+        Ok::<_, Failure>((name, row.require(c"relispartition")?))
+    })
+    .transpose()
 }

@@ -1,16 +1,18 @@
 //! The schema as data, read from the catalogs; `belay_core::snapshot` compares what is read here.
 //!
-//! Everything is read as of now, what the open transaction did included, whatever its isolation level. No user's
-//! function is called and no right is needed. It waits, as pg_dump does, for who holds ACCESS EXCLUSIVE on a
-//! relation whose expressions it prints.
+//! The catalogs are scanned as the server itself scans them: to plan as many queries would take longer than what they
+//! read, in each session anew. Everything is read as of now, what the open transaction did included, whatever its isolation
+//! level. No user's function is called and no right is needed. It waits, as pg_dump does, for who holds ACCESS
+//! EXCLUSIVE on a relation whose expressions it prints.
 
 mod columns;
 mod constraints;
 mod functions;
 mod indexes;
 mod policies;
-mod read;
-
+mod reader;
+mod relations;
+mod rules;
 mod schemas;
 mod sequences;
 mod tables;
@@ -20,12 +22,12 @@ mod views;
 
 use belay_core::snapshot::Snapshot;
 
+use self::reader::Reader;
 use crate::error::Result;
 use crate::pg::{settings, transaction};
 
-/// Settings that decide how the server prints, and how it plans: a snapshot is the same in every session, and
-/// its plans are made once.
-const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 11] = [
+/// Settings that decide how the server prints: a snapshot is the same in every session.
+const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 8] = [
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"quote_all_identifiers", c"off"),
     (c"extra_float_digits", c"1"),
@@ -34,9 +36,6 @@ const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 11] = [
     (c"IntervalStyle", c"postgres"),
     (c"TimeZone", c"UTC"),
     (c"lc_monetary", c"C"),
-    (c"plan_cache_mode", c"force_generic_plan"),
-    (c"jit", c"off"),
-    (c"max_parallel_workers_per_gather", c"0"),
 ];
 
 /// The schema as it is now; `schemas` narrows it to objects of these schemas (and all extensions).
@@ -47,18 +46,11 @@ pub fn take(schemas: Option<&[String]>) -> Result<Snapshot> {
         for (name, value) in SETTINGS {
             settings::set_for_level(name, value);
         }
-        let mut snapshot = Snapshot::default();
-        let within = schemas::read(&mut snapshot, schemas)?;
-        types::read(&mut snapshot, &within)?;
-        functions::read(&mut snapshot, &within)?;
-        sequences::read(&mut snapshot, &within)?;
-        let mut relations = tables::read(&mut snapshot, &within)?;
-        relations.extend(views::read(&mut snapshot, &within)?);
-        columns::read(&mut snapshot, &relations)?;
-        constraints::read(&mut snapshot, &relations)?;
-        indexes::read(&mut snapshot, &relations)?;
-        triggers::read(&mut snapshot, &relations)?;
-        policies::read(&mut snapshot, &relations)?;
-        Ok(snapshot)
+        let mut reader = Reader::new()?;
+        schemas::read(&mut reader, schemas)?;
+        types::read(&mut reader)?;
+        functions::read(&mut reader)?;
+        relations::read(&mut reader)?;
+        Ok(reader.snapshot)
     })
 }

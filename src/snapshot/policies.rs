@@ -1,34 +1,56 @@
 //! Policies of row level security.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use belay_core::snapshot::Kind;
 use pgrx::pg_sys::Oid;
 
-use super::read::{self, comment};
+use super::reader::{Object, Reader, definition, equal, sorted};
+use super::relations::Relation;
 use crate::error::Result;
-
-const POLICIES: &str = concat!(
-    "SELECT p.oid,
-       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) || '.' || pg_catalog.quote_ident(p.polname),
-       pg_catalog.json_build_object(
-            'table', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-            'command', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
-                       ELSE 'ALL' END,
-            'permissive', p.polpermissive,
-            'roles', (SELECT pg_catalog.json_agg(u.name ORDER BY u.name COLLATE \"C\") FROM (
-                 SELECT CASE o.o WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.o)) END
-                   FROM pg_catalog.unnest(p.polroles) o (o)) u (name)),
-            'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
-            'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))::text,
-       NULL::text, ",
-    comment!("pg_policy", "p.oid"),
-    " FROM pg_catalog.pg_policy p
-      JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE p.polrelid = ANY ($1)"
-);
+use crate::pg::row::Field;
+use crate::pg::{catalog, class, print};
 
 /// Reads them.
-pub fn read(snapshot: &mut Snapshot, relations: &[Oid]) -> Result<()> {
-    read::read(snapshot, Kind::Policy, POLICIES, relations)?;
-    Ok(())
+pub fn read(reader: &mut Reader, relation: &Relation) -> Result<()> {
+    let keys = [equal(c"polrelid", Field::Oid(relation.id))];
+    catalog::each(class::POLICY, class::POLICY_BY_RELATION, &keys, |row| {
+        let id: Oid = row.require(c"oid")?;
+        let own_name = print::quote(&row.get_name(c"polname")?.unwrap_or_default());
+        let roles: Vec<Oid> = row.get(c"polroles")?.unwrap_or_default();
+        let roles = roles.into_iter().map(|role| match role {
+            Oid::INVALID => "PUBLIC".to_owned(),
+            role => print::role(role),
+        });
+        let attributes = definition([
+            ("table", relation.name.as_str().into()),
+            ("command", command(row.letter(c"polcmd")?).into()),
+            ("permissive", row.get::<bool>(c"polpermissive")?.into()),
+            ("roles", sorted(roles.collect())),
+            (
+                "using",
+                print::expression(row, c"polqual", relation.id)?.into(),
+            ),
+            (
+                "check",
+                print::expression(row, c"polwithcheck", relation.id)?.into(),
+            ),
+        ]);
+        let object = Object {
+            kind: Kind::Policy,
+            place: (class::POLICY, id, 0),
+            name: &format!("{}.{own_name}", relation.name),
+            grants: &[],
+        };
+        reader.add(&object, attributes);
+        Ok(())
+    })
+}
+
+fn command(letter: char) -> &'static str {
+    match letter {
+        'r' => "SELECT",
+        'a' => "INSERT",
+        'w' => "UPDATE",
+        'd' => "DELETE",
+        _ => "ALL",
+    }
 }

@@ -1,41 +1,62 @@
 //! Schemas and extensions.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use belay_core::snapshot::Kind;
 use pgrx::pg_sys::Oid;
 
-use super::read::{self, comment, grants, no_member};
+use super::reader::{Object, Reader, definition};
 use crate::error::Result;
-use crate::pg::spi::{self, bind};
+use crate::pg::acl;
+use crate::pg::row::Row;
+use crate::pg::{catalog, class, print};
 
+/// Reads both, and says in which schemas objects count, members of extensions included: they may hold others.
 /// The server's schemas, those of temporary tables and Belay's own are left out.
-const WITHIN: &str = "SELECT n.oid FROM pg_catalog.pg_namespace n
- WHERE n.nspname !~ '^pg_' AND n.nspname <> ALL ('{information_schema, belay}')
-   AND ($1 IS NULL OR n.nspname = ANY ($1))";
+pub fn read(reader: &mut Reader, schemas: Option<&[String]>) -> Result<()> {
+    catalog::each(class::NAMESPACE, class::NAMESPACE_BY_OID, &[], |row| {
+        let name = row.get_name(c"nspname")?.unwrap_or_default();
+        let is_own = name.starts_with("pg_") || ["information_schema", "belay"].contains(&&*name);
+        let is_asked = schemas.is_none_or(|schemas| schemas.contains(&name));
+        match !is_own && is_asked {
+            true => read_schema(reader, row),
+            false => Ok(()),
+        }
+    })?;
+    catalog::each(class::EXTENSION, class::EXTENSION_BY_OID, &[], |row| {
+        read_extension(reader, row)
+    })
+}
 
-const SCHEMAS: &str = concat!(
-    "SELECT n.oid, pg_catalog.quote_ident(n.nspname), '{}', ",
-    grants!("n.nspacl", "n.nspowner"),
-    "::text, ",
-    comment!("pg_namespace", "n.oid"),
-    " FROM pg_catalog.pg_namespace n
-     WHERE n.oid = ANY ($1) AND ",
-    no_member!("pg_namespace", "n.oid")
-);
+fn read_schema(reader: &mut Reader, row: &Row) -> Result<()> {
+    let id: Oid = row.require(c"oid")?;
+    reader.within.insert(id);
+    if reader.is_member(class::NAMESPACE, id) {
+        return Ok(());
+    }
+    let grants = acl::grants(row, c"nspacl", row.require(c"nspowner")?)?;
+    let name = reader.schema(id).to_owned();
+    let schema = Object {
+        kind: Kind::Schema,
+        place: (class::NAMESPACE, id, 0),
+        name: &name,
+        grants: &grants.unwrap_or_default(),
+    };
+    reader.add(&schema, definition([]));
+    Ok(())
+}
 
 /// Of every schema. Belay itself is the tool; the comments on extensions are their authors'.
-const EXTENSIONS: &str = "SELECT x.oid, pg_catalog.quote_ident(x.extname),
-       pg_catalog.json_build_object('schema', pg_catalog.quote_ident(n.nspname), 'version', x.extversion)::text,
-       NULL::text, NULL::text
-  FROM pg_catalog.pg_extension x
-  JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace
- WHERE x.extname <> 'pg_belay' AND $1 IS NOT NULL";
-
-/// Reads both; the schemas in which objects count, members of extensions included: they may hold others.
-pub fn read(snapshot: &mut Snapshot, schemas: Option<&[String]>) -> Result<Vec<Oid>> {
-    let arguments = [bind(schemas.map(<[String]>::to_vec))];
-    let within = spi::select(WITHIN, &arguments, |row| row.get::<Oid>(1))?;
-    let within: Vec<Oid> = within.into_iter().flatten().collect();
-    read::read(snapshot, Kind::Schema, SCHEMAS, &within)?;
-    read::read(snapshot, Kind::Extension, EXTENSIONS, &within)?;
-    Ok(within)
+fn read_extension(reader: &mut Reader, row: &Row) -> Result<()> {
+    let name = row.get_name(c"extname")?.unwrap_or_default();
+    if name == "pg_belay" {
+        return Ok(());
+    }
+    let schema = reader.schema(row.require(c"extnamespace")?);
+    let attributes = definition([
+        ("schema", schema.into()),
+        ("version", row.get::<String>(c"extversion")?.into()),
+    ]);
+    reader
+        .snapshot
+        .insert(Kind::Extension, print::quote(&name), attributes);
+    Ok(())
 }

@@ -1,45 +1,47 @@
-//! Triggers and rules, but for those by which the server does foreign keys and views.
+//! Triggers, but for those by which the server does foreign keys.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use belay_core::snapshot::Kind;
 use pgrx::pg_sys::Oid;
 
-use super::read::{self, comment};
+use super::reader::{Object, Reader, definition, equal};
+use super::relations::Relation;
 use crate::error::Result;
+use crate::pg::row::Field;
+use crate::pg::{catalog, class, print};
 
-const TRIGGERS: &str = concat!(
-    "SELECT g.oid,
-       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) || '.' || pg_catalog.quote_ident(g.tgname),
-       pg_catalog.json_build_object(
-            'table', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-            'definition', pg_catalog.pg_get_triggerdef(g.oid),
-            'enabled', CASE g.tgenabled WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END,
-            'function', g.tgfoid::regproc::text || '()')::text,
-       NULL::text, ",
-    comment!("pg_trigger", "g.oid"),
-    " FROM pg_catalog.pg_trigger g
-      JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE g.tgrelid = ANY ($1) AND NOT g.tgisinternal"
-);
+/// Reads them.
+pub fn read(reader: &mut Reader, relation: &Relation) -> Result<()> {
+    let keys = [equal(c"tgrelid", Field::Oid(relation.id))];
+    catalog::each(class::TRIGGER, class::TRIGGER_BY_RELATION, &keys, |row| {
+        if row.require(c"tgisinternal")? {
+            return Ok(());
+        }
+        let id: Oid = row.require(c"oid")?;
+        let own_name = print::quote(&row.get_name(c"tgname")?.unwrap_or_default());
+        let function = print::function(row.require(c"tgfoid")?);
+        let attributes = definition([
+            ("table", relation.name.as_str().into()),
+            ("definition", print::trigger(id).into()),
+            ("enabled", enabled(row.letter(c"tgenabled")?).into()),
+            ("function", function.map(|name| format!("{name}()")).into()),
+        ]);
+        let object = Object {
+            kind: Kind::Trigger,
+            place: (class::TRIGGER, id, 0),
+            name: &format!("{}.{own_name}", relation.name),
+            grants: &[],
+        };
+        reader.add(&object, attributes);
+        Ok(())
+    })
+}
 
-const RULES: &str = concat!(
-    "SELECT r.oid,
-       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) || '.' || pg_catalog.quote_ident(r.rulename),
-       pg_catalog.json_build_object(
-            'table', pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-            'definition', pg_catalog.pg_get_ruledef(r.oid),
-            'enabled', CASE r.ev_enabled WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END)::text,
-       NULL::text, ",
-    comment!("pg_rewrite", "r.oid"),
-    " FROM pg_catalog.pg_rewrite r
-      JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE r.ev_class = ANY ($1) AND r.rulename <> '_RETURN'"
-);
-
-/// Reads both.
-pub fn read(snapshot: &mut Snapshot, relations: &[Oid]) -> Result<()> {
-    read::read(snapshot, Kind::Trigger, TRIGGERS, relations)?;
-    read::read(snapshot, Kind::Rule, RULES, relations)?;
-    Ok(())
+/// In which sessions a trigger or a rule fires.
+pub fn enabled(letter: char) -> &'static str {
+    match letter {
+        'O' => "origin",
+        'D' => "disabled",
+        'R' => "replica",
+        _ => "always",
+    }
 }

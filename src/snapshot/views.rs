@@ -1,58 +1,44 @@
 //! Views and materialized views.
 
-use belay_core::snapshot::{Kind, Snapshot};
+use belay_core::snapshot::Definition;
 use pgrx::pg_sys::Oid;
 
-use super::read::{self, comment, grants, no_member};
+use super::reader::{definition, equal, sorted};
+use super::relations::{self, Relation};
 use crate::error::Result;
-use crate::pg::spi::{self, bind};
-use crate::pg::{compat, view};
+use crate::pg::row::{Field, Row};
+use crate::pg::{catalog, class, compat, print, view};
 
-/// Printed as `\d+` prints them: of the server's two forms the one that can be had on every major.
-const VIEWS: &str = concat!(
-    "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname),
-       pg_catalog.json_build_object(
-            'kind', CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END,
-            'definition', pg_catalog.pg_get_viewdef(c.oid, true),
-            'options', (SELECT pg_catalog.json_agg(o.o ORDER BY o.o COLLATE \"C\") FROM pg_catalog.unnest(c.reloptions) o (o)),
-            'access_method', (SELECT m.amname FROM pg_catalog.pg_am m WHERE m.oid = c.relam))::text, ",
-    grants!("c.relacl", "c.relowner"),
-    "::text, ",
-    comment!("pg_class", "c.oid"),
-    " FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relnamespace = ANY ($1) AND c.relkind IN ('v', 'm') AND ",
-    no_member!("pg_class", "c.oid")
-);
-
-/// The rules of views, by the views' names.
-const ACTIONS: &str = "SELECT c.oid, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), r.ev_action::text
-  FROM pg_catalog.pg_class c
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN'
- WHERE c.oid = ANY ($1)";
-
-/// Reads them; their OIDs.
-pub fn read(snapshot: &mut Snapshot, schemas: &[Oid]) -> Result<Vec<Oid>> {
-    let views = read::read(snapshot, Kind::View, VIEWS, schemas)?;
-    if compat::VIEWS_HOLD_OLD_AND_NEW {
-        print_as_later_majors(snapshot, &views)?;
-    }
-    Ok(views)
+/// What defines a view.
+pub fn definition_of(row: &Row, of: &Relation) -> Result<Definition> {
+    let kind = match row.letter(c"relkind")? {
+        'v' => "view",
+        _ => "materialized view",
+    };
+    Ok(definition([
+        ("kind", kind.into()),
+        ("definition", query(of.id)?.into()),
+        ("options", sorted(relations::options(row)?)),
+        (
+            "access_method",
+            print::access_method(row.require(c"relam")?).into(),
+        ),
+    ]))
 }
 
-fn print_as_later_majors(snapshot: &mut Snapshot, views: &[Oid]) -> Result<()> {
-    let printed = spi::select(ACTIONS, &[bind(views.to_vec())], |row| {
-        let id = row.get::<Oid>(1)?.unwrap_or(Oid::INVALID);
-        let action = row.require::<String>(3)?;
-        Ok((row.require::<String>(2)?, view::definition(&action, id)))
-    })?;
-    for (name, text) in printed {
-        let known = snapshot.get(Kind::View, &name).cloned();
-        if let (Some(mut definition), Some(text)) = (known, text) {
-            definition.insert("definition".to_owned(), text.into());
-            snapshot.insert(Kind::View, name, definition);
-        }
+/// Printed as `\d+` prints it: of the server's two forms the one that can be had on every major.
+fn query(view: Oid) -> Result<Option<String>> {
+    let mut printed = print::view(view);
+    if compat::VIEWS_HOLD_OLD_AND_NEW {
+        let keys = [equal(c"ev_class", Field::Oid(view))];
+        catalog::each(class::RULE, class::RULE_BY_RELATION, &keys, |row| {
+            if row.get_name(c"rulename")?.as_deref() == Some("_RETURN") {
+                let action: Option<String> = row.get(c"ev_action")?;
+                let as_later = action.and_then(|action| view::definition(&action, view));
+                printed = as_later.or(printed.take());
+            }
+            Ok(())
+        })?;
     }
-    Ok(())
+    Ok(printed)
 }

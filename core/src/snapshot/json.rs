@@ -93,9 +93,15 @@ impl Snapshot {
                 write_definition(text, definition);
             });
         });
-        let bytes = Sha256::digest(text.as_bytes());
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&text)
     }
+}
+
+/// The SHA-256 of a text, in hexadecimal digits: what a snapshot keeps of a function's body.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    let bytes = Sha256::digest(text.as_bytes());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whatever order serde_json's maps have: a dependency's feature decides that.
