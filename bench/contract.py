@@ -23,7 +23,7 @@ def register(server, database, number, contract):
 
 
 def rows(server, rounds, progress):
-    """Of an application's schema; the first call of a session makes the plans of the snapshot."""
+    """Of an application's schema; the first call of a session fills its caches."""
     database = server.fresh_database("belay_bench_contract", CREATE_EXTENSION + application(4) + PROJECT + "VACUUM ANALYZE;")
     first, later = {"off": [], "enforce": []}, {"off": [], "enforce": []}
     number = 0

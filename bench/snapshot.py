@@ -7,7 +7,6 @@ from report import Row, spread
 from server import Session
 
 LARGE_LIMIT_MS = 1500
-SMALL_LIMIT_MS = 3
 TAKE = "SELECT length(belay.snapshot()::text);"
 
 
@@ -33,7 +32,7 @@ def application(count):
 
 
 def taken(server, setup, rounds):
-    """Milliseconds of CPU: of the first snapshot of a session, which makes the plans, and of later ones."""
+    """Milliseconds of CPU: of the first snapshot of a session, which fills its caches, and of later ones."""
     database = server.fresh_database("belay_bench_snapshot", CREATE_EXTENSION + setup + "VACUUM ANALYZE;")
     with Session(server, database) as session:
         samples = [session.time(TAKE).cpu * 1000 for _ in range(rounds + 1)]
@@ -49,5 +48,5 @@ def rows(server, large, rounds, progress):
               f"CPU {spread(later)}; the first of a session {first:.1f}")
     progress("snapshots of an application's schema")
     first, later = taken(server, application(4), max(rounds, 20))
-    yield Row("snapshot of 4 tables, 21 functions, 12 triggers", statistics.median(later), "ms", SMALL_LIMIT_MS,
-              f"CPU {spread(later)}; the first of a session {first:.1f}")
+    yield Row("snapshot of 4 tables, 21 functions, 12 triggers", statistics.median(later), "ms",
+              note=f"CPU {spread(later)}; the first of a session {first:.1f}")
