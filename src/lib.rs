@@ -1,6 +1,6 @@
 //! `pg_belay`: schema migrations as a capability of the database itself.
 //!
-//! Arrows point one way: api → registration → engine → (footprint, snapshot, ledger) → pg; `belay_core` is below all of them.
+//! Arrows point one way: api → registration → online → engine → (footprint, snapshot, ledger) → pg; `belay_core` is below all of them.
 
 mod api;
 mod engine;
@@ -8,11 +8,12 @@ mod error;
 mod footprint;
 mod guc;
 mod ledger;
+mod online;
 mod pg;
 mod registration;
 mod snapshot;
 
-pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.4.0");
+pgrx::pg_module_magic!(name = c"pg_belay", version = c"0.5.0");
 
 /// Called by the server when the library is loaded into a session.
 #[pgrx::pg_guard]

@@ -1,0 +1,1 @@
+//! Changes of tables that are in use: columns, indexes and backfills, while the application runs.
