@@ -70,6 +70,11 @@ DEPLOYS = READS | {
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
     "release_announce", "client_checkin", "client_checkout",
     "contract_query", "contract_queries", "contract_from_statements", "contract_query_drop", "seen_statements",
+    "with_lock_retries", "update_in_batches", "add_concurrent_index", "remove_concurrent_index",
+    "rename_column_concurrently", "undo_rename_column_concurrently",
+    "cleanup_concurrent_column_rename", "undo_cleanup_concurrent_column_rename",
+    "change_column_type_concurrently", "undo_change_column_type_concurrently",
+    "cleanup_concurrent_column_type_change", "undo_cleanup_concurrent_column_type_change",
 }  # fmt: skip
 OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
 SERVES = {"client_checkin", "client_checkout", "announced_release", "migrate_wait"}

@@ -1687,6 +1687,11 @@ next_command: what comes next for it, once it is deployed; NULL: nothing, or in 
 -- ---------------------------------------------------------------------------
 -- Online changes: attempts under a lock timeout
 -- ---------------------------------------------------------------------------
+CREATE PROCEDURE belay.with_lock_retries(sql text)
+LANGUAGE c AS 'MODULE_PATHNAME', 'with_lock_retries_wrapper';
+COMMENT ON PROCEDURE belay.with_lock_retries IS
+'Runs SQL statements in one transaction under belay.lock_timeout and commits it. When a lock is not to be had in time, at a deadlock and at a serialization failure everything is rolled back and tried again after a pause: belay.lock_retries times, with pauses that double from a tenth of lock_timeout to twice it. There is no attempt without a limit. Settings that the statements make end with it.
+Errors: the statements'' own, unchanged; 55P03 with who holds the lock; 25001 inside a transaction block, and for what cannot run in a transaction; 25006.';
 
 -- ---------------------------------------------------------------------------
 -- Online changes: backfills
@@ -1724,7 +1729,12 @@ DECLARE
     deploying CONSTANT text[] := '{migrate_register, migrate_load, migrate_load_files, migrate_unregister, migrate_rename,
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair,
                                    contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop,
-                                   release_announce, client_checkin, client_checkout}';
+                                   release_announce, client_checkin, client_checkout,
+                                   with_lock_retries, update_in_batches, add_concurrent_index, remove_concurrent_index,
+                                   rename_column_concurrently, undo_rename_column_concurrently,
+                                   cleanup_concurrent_column_rename, undo_cleanup_concurrent_column_rename,
+                                   change_column_type_concurrently, undo_change_column_type_concurrently,
+                                   cleanup_concurrent_column_type_change, undo_cleanup_concurrent_column_type_change}';
     -- The application's own role: says which release runs, and nothing else.
     serving CONSTANT text[] := '{client_checkin, client_checkout, announced_release, migrate_wait}';
     -- Makes the rules, and says what the ledger shall believe.
@@ -1776,7 +1786,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION belay.grant_role IS
-'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
+'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs, changes tables online and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 -- ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ mod history;
 mod load;
 mod mend;
 mod now;
+mod online;
 mod plan;
 mod project;
 mod register;

@@ -8,7 +8,7 @@ use super::build::Builds;
 use super::contention;
 use super::leftovers::{self, At, Finding};
 use super::planning::resuming;
-use super::statements;
+use super::{lock_waits, statements};
 use crate::error::{Code, Failure, Result};
 use crate::guc;
 use crate::ledger::Ledger;
@@ -179,7 +179,7 @@ impl Found<'_> {
         });
         let result = result.map_err(|mut failure| {
             statements::explain(&mut failure, false);
-            statements::name_holders(self.ledger, mode, &mut failure);
+            lock_waits::name_holders(self.ledger, mode, &mut failure);
             failure
         });
         let restored = transaction::committed(mode, || saved.restore());

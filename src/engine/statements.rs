@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 
-use super::contention;
+use super::lock_waits::limit_lock_waits;
 use super::planning::Origin;
+use super::{contention, lock_waits};
 use crate::error::{Code, Failure, Result};
 use crate::footprint;
 use crate::guc;
-use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::ledger::registry::Text;
-use crate::pg::lock_wait::{self, Watch};
+use crate::pg::lock_wait::Watch;
 use crate::pg::parse::Script;
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, client, extension, identity, portal, settings, timeout};
@@ -102,42 +102,14 @@ pub fn apply_settings(project: &Project, text: &Text) -> Option<Watch> {
         .map(|timeout| limit_lock_waits(Some(timeout)))
 }
 
-/// Sets lock_timeout for the innermost level: the directive's, or belay.lock_timeout.
-pub fn limit_lock_waits(directive: Option<i32>) -> Watch {
-    let lock_timeout = directive.unwrap_or_else(guc::lock_timeout);
-    settings::set_text_for_level(c"lock_timeout", &lock_timeout.to_string());
-    Watch::begin(lock_timeout)
-}
-
 /// 25001 and 2D000 from inside a migration mean that it needs to run outside a transaction.
 pub fn explain(failure: &mut Failure, transactional: bool) {
     let state = failure.sqlstate();
-    if state == "55P03" && matches!(failure, Failure::Server(_)) {
-        failure.add_hint(
-            "another session holds a lock that this needs: SELECT pg_terminate_backend(pid) ends it; run again, \
-             or with a longer belay.lock_timeout or directive lock-timeout, or with more belay.lock_retries",
-        );
-    }
+    lock_waits::explain(failure);
     if transactional && (state == "25001" || state == "2D000") {
         failure.add_hint(
             "the statement cannot run in a transaction: put \"-- belay: transaction off\" at the head of the migration",
         );
-    }
-}
-
-/// Adds, to the error of a lock that was not to be had, what was waited for and who holds it. The
-/// caller's transaction, which has failed, cannot be asked.
-pub fn name_holders(ledger: &Ledger, mode: Mode, failure: &mut Failure) {
-    if failure.sqlstate() != "55P03" {
-        return;
-    }
-    let (Some(awaited), true) = (lock_wait::take(), mode != Mode::Caller) else {
-        return;
-    };
-    // The error matters more than what could not be found out about it.
-    let found = transaction::attempt(mode, || ledger.describe_wait(&awaited));
-    if let Ok(Some(holders)) = found {
-        failure.add_detail(&holders);
     }
 }
 

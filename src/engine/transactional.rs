@@ -7,9 +7,9 @@ use belay_core::sql::blank_restrict_lines;
 use pgrx::datum::TimestampWithTimeZone;
 
 use super::contract::Contract;
-use super::place;
 use super::planning::Origin;
 use super::statements::{self, Surroundings};
+use super::{lock_waits, place};
 use crate::error::{Code, Failure, Result};
 use crate::footprint;
 use crate::guc;
@@ -199,7 +199,7 @@ impl<'a> StepRun<'a> {
     /// Runs the step and writes its rows. The caller ends the transaction either way.
     pub fn run_in_transaction(&self) -> Result<()> {
         let level = settings::open_level();
-        let _watch = statements::limit_lock_waits(None);
+        let _watch = lock_waits::limit_lock_waits(None);
         let text = self.lock_text()?;
         let script = self.parse(text)?;
         let who = identity::identity();
@@ -265,7 +265,7 @@ impl<'a> StepRun<'a> {
     /// The failure with its place in CONTEXT and position.
     pub fn marked(&self, mut failure: Failure, transactional: bool) -> Failure {
         statements::explain(&mut failure, transactional);
-        statements::name_holders(self.ledger, self.mode, &mut failure);
+        lock_waits::name_holders(self.ledger, self.mode, &mut failure);
         if self.origin.confined && failure.sqlstate() == "42501" {
             failure.add_hint(
                 "SET ROLE is in force, and whoever registered this does not hold the rights of the session's user, so it may not \

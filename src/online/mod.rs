@@ -1,1 +1,11 @@
 //! Changes of tables that are in use: columns, indexes and backfills, while the application runs.
+//!
+//! Every verb commits on its way. What it holds, it holds for one short transaction under
+//! belay.lock_timeout ([`attempts`]); what takes long blocks nobody.
+
+mod attempts;
+mod lock_retries;
+mod session;
+
+pub use lock_retries::with_lock_retries;
+pub use session::Session;

@@ -36,6 +36,13 @@ pub struct Statement {
     pub(super) raw: *mut pg_sys::RawStmt,
 }
 
+impl Statement {
+    /// Whether it cannot run in a transaction block.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.kind, Kind::Alone(_))
+    }
+}
+
 /// A parsed text. The parse trees live in the memory context that was current.
 #[derive(Debug)]
 pub struct Script {
@@ -62,9 +69,7 @@ impl Script {
 
     /// Whether a statement cannot run in a transaction block.
     pub fn needs_no_transaction(&self) -> bool {
-        self.statements
-            .iter()
-            .any(|s| matches!(s.kind, Kind::Alone(_)))
+        self.statements.iter().any(Statement::is_alone)
     }
 
     /// Whether a statement takes rights that a deploying role may lack.

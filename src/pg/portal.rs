@@ -21,6 +21,8 @@ thread_local! {
 pub struct Memory {
     context: pg_sys::MemoryContext,
     before: pg_sys::MemoryContext,
+    /// Whether the context ends with this value.
+    own: bool,
 }
 
 impl Memory {
@@ -37,7 +39,27 @@ impl Memory {
             let context = MIGRATION_MEMORY.get();
             pg_sys::MemoryContextReset(context);
             pg_sys::CurrentMemoryContext = context;
-            Memory { context, before }
+            Memory {
+                context,
+                before,
+                own: false,
+            }
+        }
+    }
+
+    /// Memory of a call that may come from a migration, whose own must stay as it is. It goes with
+    /// the memory of the CALL, which outlives its commits, when an error takes us out.
+    pub fn enter_within() -> Memory {
+        // SAFETY: a procedure is called in a context of its CALL's portal.
+        unsafe {
+            let before = pg_sys::CurrentMemoryContext;
+            let context = new_context(before, c"belay call");
+            pg_sys::CurrentMemoryContext = context;
+            Memory {
+                context,
+                before,
+                own: true,
+            }
         }
     }
 }
@@ -50,7 +72,10 @@ impl Drop for Memory {
         // SAFETY: nothing of the context is used after the migration.
         unsafe {
             pg_sys::CurrentMemoryContext = self.before;
-            pg_sys::MemoryContextReset(self.context);
+            match self.own {
+                true => pg_sys::MemoryContextDelete(self.context),
+                false => pg_sys::MemoryContextReset(self.context),
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use belay_core::contract_query::{Demand, Stop, demands};
 use belay_core::naming::Phase;
 
 use super::Member;
+use crate::engine::lock_waits;
 use crate::engine::planning::project_argument;
-use crate::engine::statements;
 use crate::engine::transactional::StepRun;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::contract_query::ContractQuery;
@@ -136,7 +136,7 @@ impl Queries {
                 .filter_map(|at| Some((*at, queries.get(*at)?)))
         };
         let level = settings::open_level();
-        let _watch = statements::limit_lock_waits(None);
+        let _watch = lock_waits::limit_lock_waits(None);
         let verdicts =
             cancel::allow(|| analysis::judge(numbered().map(|(_, query)| query.query())))?;
         settings::close_level(level);

@@ -1,0 +1,54 @@
+//! What every verb of online changes begins with: a session in which it may commit.
+
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::pg::timeout::{self, WithoutTransactionTimeout};
+use crate::pg::transaction::{self, Mode};
+
+/// A call that commits on its way.
+pub struct Session {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// How Belay was called; never inside the caller's transaction.
+    pub mode: Mode,
+    _no_transaction_timeout: WithoutTransactionTimeout,
+}
+
+impl Session {
+    /// Begins a call of `belay.VERB`. Refuses a transaction block (25001), a standby and a read-only session (25006).
+    ///
+    /// The caller's statement_timeout does not end it.
+    pub fn begin(verb: &str, mode: Mode) -> Result<Session> {
+        let ledger = Ledger::open()?;
+        transaction::refuse_read_only(mode)?;
+        if mode == Mode::Caller {
+            return Err(Failure::new(
+                Code::ActiveTransaction,
+                format!("belay.{verb} commits on its way, so it cannot run inside a transaction"),
+                "CALL it outside a transaction block (autocommit) and not from a function",
+            ));
+        }
+        timeout::disarm_statement_timeout();
+        // From here on no snapshot of the CALL is left, which an abort would miss.
+        transaction::commit()?;
+        Ok(Session {
+            ledger,
+            mode,
+            _no_transaction_timeout: WithoutTransactionTimeout::new(),
+        })
+    }
+
+    /// Refuses a call from PL/pgSQL (25001): for what the server only runs at top level.
+    pub fn refuse_procedural(&self, verb: &str) -> Result<()> {
+        match self.mode {
+            Mode::Procedural => Err(Failure::new(
+                Code::ActiveTransaction,
+                format!(
+                    "belay.{verb} cannot be called from PL/pgSQL: it builds indexes concurrently"
+                ),
+                format!("CALL belay.{verb} from the client, outside any block"),
+            )),
+            Mode::TopLevel | Mode::Caller => Ok(()),
+        }
+    }
+}
