@@ -42,6 +42,10 @@ pub enum Code {
     Gate,
     /// What deployed code sends would no longer pass.
     ContractQuery,
+    /// 0A000
+    NotSupported,
+    /// 22000
+    Data,
     /// 22023
     InvalidParameter,
     /// 42501
@@ -54,8 +58,16 @@ pub enum Code {
     ReadOnly,
     /// 40001
     Serialization,
+    /// 42701
+    DuplicateColumn,
+    /// 42703
+    UndefinedColumn,
     /// 42710
     Duplicate,
+    /// 42809
+    WrongObject,
+    /// 55000
+    NotInState,
     /// 58P01
     UndefinedFile,
     /// 08006
@@ -87,13 +99,19 @@ impl Code {
             Code::Contract => "MG017",
             Code::Gate => "MG018",
             Code::ContractQuery => "MG019",
+            Code::NotSupported => "0A000",
+            Code::Data => "22000",
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",
             Code::ActiveTransaction => "25001",
             Code::ReadOnly => "25006",
             Code::Serialization => "40001",
+            Code::DuplicateColumn => "42701",
+            Code::UndefinedColumn => "42703",
             Code::Duplicate => "42710",
+            Code::WrongObject => "42809",
+            Code::NotInState => "55000",
             Code::UndefinedFile => "58P01",
             Code::ClientGone => "08006",
             Code::Internal => "XX000",

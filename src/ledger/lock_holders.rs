@@ -115,4 +115,18 @@ impl Ledger {
         ];
         self.select(SQL, &arguments, |row| row.require(1))
     }
+
+    /// Who holds an advisory lock of two keys: the process, and the session in words.
+    pub fn advisory_lock_holder(&self, class: i32, key: u32) -> Result<Option<(i32, String)>> {
+        const SQL: &str = "SELECT l.pid, pg_catalog.format('held by pid %s, role %s%s, for %s s', l.pid, coalesce(a.usename::text, '(unknown)'),
+                    CASE WHEN coalesce(a.application_name, '') <> '' THEN ', application ' || a.application_name ELSE '' END,
+                    pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.query_start, a.backend_start))::numeric, 1))
+               FROM pg_catalog.pg_locks l
+               LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+              WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid = $1 AND l.objid = $2
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+              LIMIT 1";
+        let keys = [bind(Oid::from(class as u32)), bind(Oid::from(key))];
+        self.select_one(SQL, &keys, |row| Ok((row.require(1)?, row.require(2)?)))
+    }
 }

@@ -10,6 +10,7 @@ pub mod alteration;
 mod announcement;
 mod checkin;
 pub mod clients;
+pub mod column_change;
 pub mod contract_query;
 pub mod facts;
 pub mod index;
@@ -25,6 +26,7 @@ pub mod rules;
 pub mod run;
 mod seal;
 pub mod step;
+pub mod table_column;
 pub mod unfinished;
 pub mod waiting;
 

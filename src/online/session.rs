@@ -2,6 +2,8 @@
 
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
+use crate::pg::error;
+use crate::pg::lock;
 use crate::pg::timeout::{self, WithoutTransactionTimeout};
 use crate::pg::transaction::{self, Mode};
 
@@ -35,6 +37,42 @@ impl Session {
             ledger,
             mode,
             _no_transaction_timeout: WithoutTransactionTimeout::new(),
+        })
+    }
+
+    /// Runs `body` while no other session does the same: `what` is done by one at a time, told by an
+    /// advisory lock of this class and key. Fails at once (55P03) where somebody is at it.
+    pub fn alone_at<T>(
+        &self,
+        class: i32,
+        key: u32,
+        what: &str,
+        body: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if !lock::try_hold(class, key) {
+            return Err(self.busy(class, key, what)?);
+        }
+        let result = error::catch(body);
+        if result.is_err() && self.mode == Mode::TopLevel {
+            transaction::restart();
+        }
+        lock::release(class, key);
+        result
+    }
+
+    fn busy(&self, class: i32, key: u32, what: &str) -> Result<Failure> {
+        let holder = self.ledger.advisory_lock_holder(class, key)?;
+        let look = holder.as_ref().map_or(String::new(), |(pid, _)| {
+            format!("; SELECT pg_cancel_backend({pid}) stops it, and nothing is lost")
+        });
+        let failure = Failure::new(
+            Code::LockNotAvailable,
+            format!("another session is at it: {what}"),
+            format!("call again when it has ended{look}"),
+        );
+        Ok(match holder {
+            Some((_, described)) => failure.detail(described),
+            None => failure,
         })
     }
 

@@ -7,6 +7,32 @@ use super::{cancel, compat};
 /// First key of every lock of Belay's; `classid` in pg_locks. ASCII "blay".
 pub const CLASS: i32 = 0x626c_6179;
 
+/// First key of the lock of whoever changes the columns of a table; the second is the table's oid. ASCII "blco".
+pub const COLUMNS_CLASS: i32 = 0x626c_636f;
+
+/// Takes a lock for the session if nobody holds it, this session included; never waits.
+pub fn try_hold(class: i32, key: u32) -> bool {
+    let key = key as i32;
+    // Two calls of one session would both get it, and the first release would leave the other without.
+    if is_held_in(class, key) {
+        return false;
+    }
+    let keys = [class.into_datum(), key.into_datum()];
+    // SAFETY: a built-in function of (int4, int4) that returns a boolean.
+    unsafe { direct_function_call::<bool>(pg_sys::pg_try_advisory_lock_int4, &keys) }
+        .unwrap_or(false)
+}
+
+/// Releases what [`try_hold`] took.
+pub fn release(class: i32, key: u32) {
+    let key = key as i32;
+    let keys = [class.into_datum(), key.into_datum()];
+    if is_held_in(class, key) {
+        // SAFETY: as above.
+        unsafe { direct_function_call::<bool>(pg_sys::pg_advisory_unlock_int4, &keys) };
+    }
+}
+
 /// How long a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -117,13 +143,17 @@ pub fn unlock(project: i32) {
 
 /// Whether this session holds the project's lock.
 pub fn is_held(project: i32) -> bool {
+    is_held_in(CLASS, project)
+}
+
+fn is_held_in(class: i32, key: i32) -> bool {
     // SAFETY: a zeroed LOCKTAG is valid; the fields are those of SET_LOCKTAG_ADVISORY
     // (lock.h) for two int4 keys, whose fourth field is 2.
     unsafe {
         let mut tag: pg_sys::LOCKTAG = std::mem::zeroed();
         tag.locktag_field1 = pg_sys::MyDatabaseId.to_u32();
-        tag.locktag_field2 = CLASS as u32;
-        tag.locktag_field3 = project as u32;
+        tag.locktag_field2 = class as u32;
+        tag.locktag_field3 = key as u32;
         tag.locktag_field4 = 2;
         tag.locktag_type = pg_sys::LockTagType::LOCKTAG_ADVISORY as u8;
         tag.locktag_lockmethodid = pg_sys::USER_LOCKMETHOD as u8;

@@ -31,4 +31,5 @@ pub mod trace;
 pub mod transaction;
 pub mod trigger;
 pub mod twin;
+pub mod type_name;
 pub mod view;
