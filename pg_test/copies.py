@@ -16,7 +16,7 @@ from ledger import state
 
 #: By their references, from what refers to nothing, with what is pending before what is applied.
 TABLES = ["project", "definition", "migration", "pending", "run", "step", "step_error", "applied", "unfinished",
-          "announcement", "release_base", "client", "contract_query", "column_change"]
+          "announcement", "release_base", "client", "contract_query", "backfill", "column_change"]
 
 
 def ledger(db: Database) -> dict[str, list]:

@@ -84,7 +84,7 @@ INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pe
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
             "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
 LEVELS = ("client", "reader", "deployer", "owner")
-OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change"}
+OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change", "progress"}
 
 
 @pytest.mark.parametrize("rights", LEVELS)

@@ -13,6 +13,64 @@ Errors: the statements'' own, unchanged; 55P03 with who holds the lock; 25001 in
 -- ---------------------------------------------------------------------------
 -- Online changes: backfills
 -- ---------------------------------------------------------------------------
+CREATE TABLE belay.backfill (
+    id            bigint GENERATED ALWAYS AS IDENTITY,
+    relation      regclass NOT NULL,
+    assignments   text NOT NULL,
+    condition     text,
+    role          name NOT NULL,
+    batch_size    integer NOT NULL,
+    cursor        text[],
+    leaf          oid,
+    leaf_changed  bigint NOT NULL DEFAULT 0,
+    estimate      bigint,
+    passed        bigint NOT NULL DEFAULT 0,
+    passed_before bigint NOT NULL DEFAULT 0,
+    changed       bigint NOT NULL DEFAULT 0,
+    batches       bigint NOT NULL DEFAULT 0,
+    pid           integer,
+    waits_for     text,
+    started_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    resumed_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    batch_at      timestamptz,
+    finished_at   timestamptz,
+    CONSTRAINT backfill_pkey PRIMARY KEY (id),
+    -- The same call finds its own.
+    CONSTRAINT backfill_text_key UNIQUE NULLS NOT DISTINCT (relation, assignments, condition)
+);
+COMMENT ON TABLE belay.backfill IS 'Updates of whole tables in batches, and how far each is; a row is written in the transaction of each batch. Shown by belay.progress.';
+COMMENT ON COLUMN belay.backfill.cursor IS 'The key of the last row that was passed, or the next block of a table without a key.';
+COMMENT ON COLUMN belay.backfill.leaf IS 'Of what has no key: the table in hand.';
+COMMENT ON COLUMN belay.backfill.leaf_changed IS 'Rows that the present pass through it has changed; a pass without one is the last.';
+COMMENT ON COLUMN belay.backfill.estimate IS 'Rows of the table when it began, as the planner knew it.';
+COMMENT ON COLUMN belay.backfill.passed_before IS 'Rows passed when the present session went on with it.';
+COMMENT ON COLUMN belay.backfill.pid IS 'The session that runs it, or ran it last.';
+
+CREATE VIEW belay.progress AS
+    SELECT b.relation AS "table", b.role,
+           CASE WHEN b.finished_at IS NOT NULL THEN 'finished' WHEN l.pid IS NOT NULL THEN 'running' ELSE 'interrupted' END AS state,
+           b.changed AS rows_updated, b.batches,
+           CASE WHEN b.finished_at IS NOT NULL THEN 100.0 WHEN b.estimate > 0 THEN pg_catalog.round(least(100.0 * b.passed / b.estimate, 99.9), 1) END AS percent,
+           CASE WHEN b.batch_at > b.resumed_at
+                THEN pg_catalog.round((b.passed - b.passed_before) / extract(epoch FROM b.batch_at - b.resumed_at)) END AS rows_per_second,
+           CASE WHEN l.pid IS NOT NULL THEN b.waits_for END AS waits_for, l.pid, b.started_at, b.batch_at AS last_batch_at, b.finished_at
+      FROM belay.backfill b
+      LEFT JOIN LATERAL (
+           -- 1651270246 is the class of the advisory locks of backfills, ASCII "blbf".
+           SELECT k.pid FROM pg_catalog.pg_locks k
+            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 2 AND k.classid = 1651270246::oid AND k.objid = (b.id % 4294967296)::oid
+              AND k.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+            LIMIT 1) l ON true
+     ORDER BY b.id;
+COMMENT ON VIEW belay.progress IS 'Updates in batches, one row each: state is running, interrupted (the same call goes on where it stopped) or finished. percent is of the rows that the planner knew of at the beginning; rows_per_second of the present session; waits_for: replica or archiver, while it waits for one.';
+
+CREATE PROCEDURE belay.update_in_batches("table" regclass, set text, "where" text DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'update_in_batches_wrapper';
+COMMENT ON PROCEDURE belay.update_in_batches IS
+'UPDATE table SET set WHERE where, in batches: each in a transaction of its own, together with how far it came. After a failure, a crash or a cancel the same call goes on behind the last batch that was committed: no batch is done twice, none is left out. Called again after its end it begins anew.
+Rows are gone through in the order of the primary key, or of another unique index without NULLs. A table without one is gone through by blocks until a pass changes nothing, and where must say which rows are left. Rows that come meanwhile may be left out.
+Batches take about belay.batch_time (500 ms), with belay.batch_pause between them; it waits while a replica is behind by more than belay.replica_lag or more than belay.unarchived_segments wait for the archiver. Each batch is tried again as belay.lock_retries says. See belay.progress.
+Errors: the statement''s own with the batch in CONTEXT; 22023 more than assignments or one condition, 0A000 the key is assigned or there is none, 42501 row security hides rows, 55P03 another session is at it, 25001 inside a transaction block.';
 
 -- ---------------------------------------------------------------------------
 -- Online changes: two columns in step
@@ -63,50 +121,6 @@ COMMENT ON COLUMN belay.column_change.copy_column IS 'While two columns are kept
 COMMENT ON COLUMN belay.column_change.complete IS 'Whether each row is filled and the copy has everything that belongs to the source; else the same verb goes on.';
 COMMENT ON COLUMN belay.column_change.changed_at IS 'When it was last written.';
 COMMENT ON COLUMN belay.column_change.changed_by IS 'By whom.';
-
-CREATE PROCEDURE belay.rename_column_concurrently("table" regclass, old name, new name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'rename_column_concurrently_wrapper';
-COMMENT ON PROCEDURE belay.rename_column_concurrently IS
-'Begins the rename of a column while old and new code run: adds column new, keeps both in step by a trigger in either direction, fills it in batches, and gives it everything that belongs to column old. Afterwards both can be read and written; cleanup_concurrent_column_rename ends it. Each step commits; after a failure, a crash or a cancel the same call goes on where it stopped. A no-op where the rename is over.
-Locks: ACCESS EXCLUSIVE for a moment under belay.lock_timeout, again and again; nothing else blocks readers or writers.
-Errors: 0A000 what cannot be carried over, with the list; 42703 no such column, 42701 column new is there already, 42501 not the table''s owner, 55P03 lock or another session at it, 25001 inside a transaction block, 22000 rows that did not come in step.';
-
-CREATE PROCEDURE belay.undo_rename_column_concurrently("table" regclass, old name, new name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'undo_rename_column_concurrently_wrapper';
-COMMENT ON PROCEDURE belay.undo_rename_column_concurrently IS
-'Takes back rename_column_concurrently, from every point of it: only column old stays. What was written to column new meanwhile is in column old. A no-op where nothing has begun; refused (55000) where column old has gone: CALL belay.undo_cleanup_concurrent_column_rename first.';
-
-CREATE PROCEDURE belay.cleanup_concurrent_column_rename("table" regclass, old name, new name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'cleanup_concurrent_column_rename_wrapper';
-COMMENT ON PROCEDURE belay.cleanup_concurrent_column_rename IS
-'Ends a rename when no code uses column old any more: fills what is left, verifies that every row is in step, then column old goes and column new takes over its constraints, keys and indexes under their names, in one short transaction. A no-op where column old has gone; refused (55000) where the rename has not begun. CALL belay.undo_cleanup_concurrent_column_rename takes it back.';
-
-CREATE PROCEDURE belay.undo_cleanup_concurrent_column_rename("table" regclass, old name, new name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'undo_cleanup_concurrent_column_rename_wrapper';
-COMMENT ON PROCEDURE belay.undo_cleanup_concurrent_column_rename IS
-'Takes back cleanup_concurrent_column_rename: column old is there again, filled from column new and kept in step with it. A no-op before the cleanup.';
-
-CREATE PROCEDURE belay.change_column_type_concurrently("table" regclass, "column" name, new_type text, "using" text DEFAULT NULL, back text DEFAULT NULL)
-LANGUAGE c AS 'MODULE_PATHNAME', 'change_column_type_concurrently_wrapper';
-COMMENT ON PROCEDURE belay.change_column_type_concurrently IS
-'Begins the change of a column''s type while the application runs: adds column NAME_for_type_change of the new type, keeps both in step in either direction, fills it in batches, and gives it everything that belongs to the column. cleanup_concurrent_column_type_change ends it. Goes on where it stopped, and is a no-op where the column has the new type.
-using: an expression over the column (by its own name) that makes an old value a new one; back: the opposite, over the same name. NULL: a cast. Functions of yours are named with their schema.
-Locks and errors: see rename_column_concurrently.';
-
-CREATE PROCEDURE belay.undo_change_column_type_concurrently("table" regclass, "column" name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'undo_change_column_type_concurrently_wrapper';
-COMMENT ON PROCEDURE belay.undo_change_column_type_concurrently IS
-'Takes back change_column_type_concurrently, from every point of it: only the column with its old type stays. A no-op where nothing has begun; refused (55000) after the cleanup: CALL belay.undo_cleanup_concurrent_column_type_change first.';
-
-CREATE PROCEDURE belay.cleanup_concurrent_column_type_change("table" regclass, "column" name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'cleanup_concurrent_column_type_change_wrapper';
-COMMENT ON PROCEDURE belay.cleanup_concurrent_column_type_change IS
-'Ends the change of a type: fills what is left, verifies that every row is in step, then the column of the new type takes the place, the name, the constraints, keys and indexes of the old one, in one short transaction. A no-op where that has happened; refused (55000) where the change has not begun.';
-
-CREATE PROCEDURE belay.undo_cleanup_concurrent_column_type_change("table" regclass, "column" name)
-LANGUAGE c AS 'MODULE_PATHNAME', 'undo_cleanup_concurrent_column_type_change_wrapper';
-COMMENT ON PROCEDURE belay.undo_cleanup_concurrent_column_type_change IS
-'Takes back cleanup_concurrent_column_type_change: the column has its old type again, and NAME_for_type_change, kept in step with it, the new one. A no-op before the cleanup.';
 
 -- ---------------------------------------------------------------------------
 -- Online changes: indexes
@@ -187,12 +201,10 @@ COMMENT ON FUNCTION belay.grant_role IS
 'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs, changes tables online and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
-REVOKE ALL ON PROCEDURE belay.with_lock_retries,
-    belay.rename_column_concurrently, belay.undo_rename_column_concurrently,
-    belay.cleanup_concurrent_column_rename, belay.undo_cleanup_concurrent_column_rename,
-    belay.change_column_type_concurrently, belay.undo_change_column_type_concurrently,
-    belay.cleanup_concurrent_column_type_change, belay.undo_cleanup_concurrent_column_type_change FROM PUBLIC;
-GRANT SELECT ON belay.column_change TO PUBLIC;
+REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches FROM PUBLIC;
+GRANT SELECT ON belay.column_change, belay.progress TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('belay.backfill', '');
+SELECT pg_catalog.pg_extension_config_dump('belay.backfill_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.column_change', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.column_change_id_seq', '');
 

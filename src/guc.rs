@@ -1,5 +1,7 @@
 //! Settings of the extension, one accessor each.
 
+use std::time::Duration;
+
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
@@ -7,6 +9,12 @@ static LOCK_RETRIES: GucSetting<i32> = GucSetting::<i32>::new(5);
 static STATEMENT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FOOTPRINTS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static NOTIFY: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+static BATCH_TIME: GucSetting<i32> = GucSetting::<i32>::new(500);
+static BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+static BATCH_PAUSE: GucSetting<i32> = GucSetting::<i32>::new(10);
+static REPLICA_LAG: GucSetting<i32> = GucSetting::<i32>::new(10_000);
+static UNARCHIVED_SEGMENTS: GucSetting<i32> = GucSetting::<i32>::new(42);
 
 /// Registers the settings; called once, by `_PG_init`.
 pub fn register() {
@@ -56,6 +64,91 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    register_batches();
+}
+
+fn register_batches() {
+    let number = |name, what, more, setting: &'static GucSetting<i32>, least, flags| {
+        GucRegistry::define_int_guc(
+            name,
+            what,
+            more,
+            setting,
+            least,
+            i32::MAX,
+            GucContext::Userset,
+            flags,
+        );
+    };
+    number(
+        c"belay.batch_time",
+        c"How long a batch of a backfill should take.",
+        c"The number of rows of the next batch follows from the time that the last one took.",
+        &BATCH_TIME,
+        1,
+        GucFlags::UNIT_MS,
+    );
+    number(
+        c"belay.batch_size",
+        c"Rows of the first batch of a backfill.",
+        c"The next ones follow belay.batch_time.",
+        &BATCH_SIZE,
+        1,
+        GucFlags::default(),
+    );
+    number(
+        c"belay.batch_pause",
+        c"Pause between two batches of a backfill.",
+        c"Nothing is held meanwhile.",
+        &BATCH_PAUSE,
+        0,
+        GucFlags::UNIT_MS,
+    );
+    number(
+        c"belay.replica_lag",
+        c"A backfill waits while a streaming replica is behind by more.",
+        c"By replay_lag of pg_stat_replication. -1 does not wait.",
+        &REPLICA_LAG,
+        -1,
+        GucFlags::UNIT_MS,
+    );
+    number(
+        c"belay.unarchived_segments",
+        c"A backfill waits while more segments of WAL wait to be archived.",
+        c"Where archive_mode is on. -1 does not wait.",
+        &UNARCHIVED_SEGMENTS,
+        -1,
+        GucFlags::default(),
+    );
+}
+
+fn milliseconds(setting: &GucSetting<i32>) -> Duration {
+    Duration::from_millis(u64::try_from(setting.get()).unwrap_or(0))
+}
+
+/// How long a batch should take.
+pub fn batch_time() -> Duration {
+    milliseconds(&BATCH_TIME)
+}
+
+/// Rows of the first batch.
+pub fn batch_size() -> i32 {
+    BATCH_SIZE.get()
+}
+
+/// The pause between two batches.
+pub fn batch_pause() -> Duration {
+    milliseconds(&BATCH_PAUSE)
+}
+
+/// How far a replica may be behind; `None`: nobody looks.
+pub fn replica_lag() -> Option<Duration> {
+    (REPLICA_LAG.get() >= 0).then(|| milliseconds(&REPLICA_LAG))
+}
+
+/// How many segments may wait to be archived; `None`: nobody looks.
+pub fn unarchived_segments() -> Option<i64> {
+    (UNARCHIVED_SEGMENTS.get() >= 0).then(|| i64::from(UNARCHIVED_SEGMENTS.get()))
 }
 
 /// Milliseconds; 0 is no limit.

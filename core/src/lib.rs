@@ -6,6 +6,7 @@
 //! Which SQLSTATE a variant gets is the extension's business.
 
 pub mod backoff;
+pub mod batch;
 pub mod check;
 pub mod checksum;
 pub mod contract;

@@ -8,6 +8,7 @@
 mod acceptance;
 pub mod alteration;
 mod announcement;
+pub mod backfill;
 mod checkin;
 pub mod clients;
 pub mod column_change;

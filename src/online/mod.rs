@@ -4,6 +4,7 @@
 //! belay.lock_timeout ([`attempts`]); what takes long blocks nobody.
 
 mod attempts;
+pub mod backfill;
 mod lock_retries;
 mod session;
 

@@ -163,3 +163,17 @@ pub unsafe fn attribute(
         return (*descriptor).attrs.as_ptr().add(at);
     }
 }
+
+/// Whether an UPDATE has a RETURNING; the list became a clause of its own in 18.
+///
+/// # Safety
+/// A node of the raw grammar.
+pub unsafe fn update_returns(update: *mut pg_sys::UpdateStmt) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        return !(*update).returningClause.is_null();
+        #[cfg(not(feature = "pg18"))]
+        return !(*update).returningList.is_null();
+    }
+}

@@ -10,6 +10,9 @@ pub const CLASS: i32 = 0x626c_6179;
 /// First key of the lock of whoever changes the columns of a table; the second is the table's oid. ASCII "blco".
 pub const COLUMNS_CLASS: i32 = 0x626c_636f;
 
+/// First key of the lock of whoever runs a backfill; the second is the backfill's number. ASCII "blbf".
+pub const BACKFILL_CLASS: i32 = 0x626c_6266;
+
 /// Takes a lock for the session if nobody holds it, this session included; never waits.
 pub fn try_hold(class: i32, key: u32) -> bool {
     let key = key as i32;

@@ -10,6 +10,8 @@ mod kind;
 mod privileged;
 mod refused;
 mod target;
+pub mod update;
+mod verb;
 
 use std::ffi::{CStr, CString};
 

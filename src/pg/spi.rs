@@ -155,3 +155,42 @@ fn plan(
     PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
     Ok(plan)
 }
+
+/// A statement of the caller's, prepared once: its parameters are texts.
+pub struct Prepared(OwnedPreparedStatement);
+
+impl Prepared {
+    /// Prepares it, as the caller; a mistake in it is an error of the server's.
+    pub fn new(sql: &str, parameters: usize) -> Result<Prepared> {
+        let types = vec![PgOid::BuiltIn(pg_sys::BuiltinOid::TEXTOID); parameters];
+        under_one_snapshot(|| {
+            Spi::connect_mut(|client| Ok(Prepared(client.prepare_mut(sql, &types)?.keep())))
+        })
+    }
+
+    /// Runs it; the number of rows that it touched.
+    pub fn execute(&self, arguments: &[String]) -> Result<i64> {
+        let values: Vec<Value<'_>> = arguments.iter().map(|text| bind(text.as_str())).collect();
+        under_one_snapshot(|| {
+            Spi::connect_mut(|client| {
+                client.update(&self.0, None, &values)?;
+                // SAFETY: SPI has just executed the plan; the global holds its row count.
+                Ok(i64::try_from(unsafe { pg_sys::SPI_processed }).unwrap_or(i64::MAX))
+            })
+        })
+    }
+
+    /// The text[] that its first row holds.
+    pub fn texts(&self, arguments: &[String]) -> Result<Option<Vec<String>>> {
+        let values: Vec<Value<'_>> = arguments.iter().map(|text| bind(text.as_str())).collect();
+        under_one_snapshot(|| {
+            Spi::connect_mut(|client| {
+                let table = client.update(&self.0, Some(1), &values)?.first();
+                match table.is_empty() {
+                    true => Ok(None),
+                    false => Ok(table.get::<Vec<String>>(1)?),
+                }
+            })
+        })
+    }
+}

@@ -31,4 +31,3 @@ pub fn resolve(text: &str) -> Result<(pg_sys::Oid, i32)> {
         Ok((id, modifier))
     }
 }
-

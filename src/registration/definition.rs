@@ -93,16 +93,23 @@ pub fn checked(
     };
     let said = &definition.directives;
     let up = up.looked_at(&definition.up, said.transaction, said.privileged)?;
-    let down = match &definition.down {
-        Some(text) => down.looked_at(
-            text,
-            definition.down_transaction,
-            definition.down_privileged,
-        )?,
-        None => Looked {
-            transaction: true,
-            privileged: false,
-        },
+    let (down_sql, down) = match (&definition.down, &up.undo) {
+        (Some(text), _) => {
+            let looked = down.looked_at(
+                text,
+                definition.down_transaction,
+                definition.down_privileged,
+            )?;
+            (Some(text.clone()), looked)
+        }
+        (None, undo) => {
+            let looked = Looked {
+                transaction: undo.is_none(),
+                privileged: false,
+                undo: None,
+            };
+            (undo.clone(), looked)
+        }
     };
     Ok(NewMigration {
         name: definition.name.clone(),
@@ -113,7 +120,7 @@ pub fn checked(
         },
         checksum,
         up: definition.up.clone(),
-        down: definition.down.clone(),
+        down: down_sql,
         up_origin: (definition.up_path.clone(), up_line),
         down_origin: (definition.down_path.clone(), down_line),
         attributes: attributes(definition, &up, &down),
@@ -158,6 +165,8 @@ struct Looked {
     transaction: bool,
     /// Whether it takes rights that a deploying role may lack.
     privileged: bool,
+    /// What takes it back, where that follows from the text: it calls nothing but Belay's verbs.
+    undo: Option<String>,
 }
 
 /// Where a text came from.
@@ -178,13 +187,17 @@ impl Origin<'_> {
         privileged: Option<bool>,
     ) -> Result<Looked> {
         let sql = blank_restrict_lines(text);
-        let (alone, found) = error::catch(|| {
+        let (alone, found, undo) = error::catch(|| {
             let _memory = portal::Memory::enter();
             let script = parse::parse(&sql)?;
             if script.statements.is_empty() {
                 return Err(self.empty());
             }
-            Ok((script.needs_no_transaction(), script.is_privileged()))
+            Ok((
+                script.needs_no_transaction(),
+                script.is_privileged(),
+                script.undo(),
+            ))
         })
         .map_err(|failure| self.placed(failure, &sql))?;
         if transaction == Some(true) && alone {
@@ -193,6 +206,7 @@ impl Origin<'_> {
         Ok(Looked {
             transaction: transaction.unwrap_or(!alone),
             privileged: privileged.unwrap_or(found),
+            undo,
         })
     }
 

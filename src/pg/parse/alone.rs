@@ -3,7 +3,7 @@
 use belay_core::contract::Alone as Judged;
 use pgrx::pg_sys::{self, NodeTag};
 
-use super::{Alone, Kind, Script, Statement, target};
+use super::{Alone, Kind, Script, Statement, target, verb};
 use crate::pg::list::cells;
 use crate::pg::object::Object;
 
@@ -25,6 +25,7 @@ fn judged(statement: &Statement) -> Judged {
             None => Judged::Harmless,
         },
         Kind::Ordinary if validates(statement) => Judged::Harmless,
+        Kind::Alone(Alone::Repeatable) if verb::is_harmless(statement) => Judged::Harmless,
         _ => Judged::Other,
     }
 }

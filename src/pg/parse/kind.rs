@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char};
 use pgrx::pg_sys::{self, NodeTag};
 
 use super::refused::Refused;
+use super::verb;
 use crate::pg::list::{cells, has_option, names_option};
 
 /// What the engine has to know about a statement.
@@ -36,7 +37,7 @@ pub enum Alone {
     Reindex,
     /// ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY.
     DetachPartition,
-    /// VACUUM, CLUSTER, ALTER SYSTEM: the same again does no harm.
+    /// VACUUM, CLUSTER, ALTER SYSTEM, Belay's online verbs: the same again does no harm.
     Repeatable,
     /// CREATE DATABASE and its like: whether it ended cannot be known from here.
     Unknowable,
@@ -103,7 +104,10 @@ pub(super) unsafe fn kind_of(node: *mut pg_sys::Node) -> Result<Kind, Refused> {
             NodeTag::T_VariableSetStmt => {
                 return setting_kind(node as *mut pg_sys::VariableSetStmt);
             }
-            NodeTag::T_DoStmt | NodeTag::T_CallStmt => Kind::MayCommit { repeatable: false },
+            NodeTag::T_DoStmt => Kind::MayCommit { repeatable: false },
+            NodeTag::T_CallStmt => {
+                verb::kind_of(node).unwrap_or(Kind::MayCommit { repeatable: false })
+            }
             NodeTag::T_PrepareStmt => Kind::SessionState("PREPARE"),
             NodeTag::T_ListenStmt => Kind::SessionState("LISTEN"),
             NodeTag::T_DeclareCursorStmt => Kind::SessionState("DECLARE CURSOR"),
