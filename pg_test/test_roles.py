@@ -82,7 +82,7 @@ RIGHTS = {"client": SERVES, "reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
-            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
+            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses", "sync_columns"}
 LEVELS = ("client", "reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change", "progress"}
 

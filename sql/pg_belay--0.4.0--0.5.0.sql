@@ -75,6 +75,11 @@ Errors: the statement''s own with the batch in CONTEXT; 22023 more than assignme
 -- ---------------------------------------------------------------------------
 -- Online changes: two columns in step
 -- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.sync_columns() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'sync_columns_wrapper';
+COMMENT ON FUNCTION belay.sync_columns IS
+'The trigger, BEFORE INSERT OR UPDATE FOR EACH ROW, that keeps two columns in step while a column change is under way; the verbs make it, as zz_belay_sync_N, so that it comes after other triggers. Arguments: the change, source and copy column, the name of the value in expressions, the expressions forth and back.
+Error: 27000 where a row is written with two different values.';
 
 -- ---------------------------------------------------------------------------
 -- Online changes: what a column has goes to its copy
@@ -201,6 +206,7 @@ COMMENT ON FUNCTION belay.grant_role IS
 'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs, changes tables online and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
+REVOKE ALL ON FUNCTION belay.sync_columns FROM PUBLIC;
 REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches FROM PUBLIC;
 GRANT SELECT ON belay.column_change, belay.progress TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('belay.backfill', '');

@@ -1758,6 +1758,11 @@ Errors: the statement''s own with the batch in CONTEXT; 22023 more than assignme
 -- ---------------------------------------------------------------------------
 -- Online changes: two columns in step
 -- ---------------------------------------------------------------------------
+CREATE FUNCTION belay.sync_columns() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'sync_columns_wrapper';
+COMMENT ON FUNCTION belay.sync_columns IS
+'The trigger, BEFORE INSERT OR UPDATE FOR EACH ROW, that keeps two columns in step while a column change is under way; the verbs make it, as zz_belay_sync_N, so that it comes after other triggers. Arguments: the change, source and copy column, the name of the value in expressions, the expressions forth and back.
+Error: 27000 where a row is written with two different values.';
 
 -- ---------------------------------------------------------------------------
 -- Online changes: what a column has goes to its copy

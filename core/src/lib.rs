@@ -21,4 +21,5 @@ pub mod order;
 pub mod plan;
 pub mod snapshot;
 pub mod sql;
+pub mod sync;
 pub mod versioned;

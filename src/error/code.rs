@@ -52,6 +52,10 @@ pub enum Code {
     Privilege,
     /// 55P03
     LockNotAvailable,
+    /// 27000
+    Conflict,
+    /// 42804
+    DatatypeMismatch,
     /// 25001
     ActiveTransaction,
     /// 25006
@@ -104,6 +108,8 @@ impl Code {
             Code::InvalidParameter => "22023",
             Code::Privilege => "42501",
             Code::LockNotAvailable => "55P03",
+            Code::Conflict => "27000",
+            Code::DatatypeMismatch => "42804",
             Code::ActiveTransaction => "25001",
             Code::ReadOnly => "25006",
             Code::Serialization => "40001",

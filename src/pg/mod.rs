@@ -24,6 +24,7 @@ pub mod print;
 pub mod row;
 pub mod settings;
 pub mod spi;
+pub mod sync;
 pub mod table;
 mod text_array;
 pub mod timeout;

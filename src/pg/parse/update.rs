@@ -61,20 +61,7 @@ pub fn check_condition(condition: &str) -> Result<()> {
             return Err(refused());
         }
         let select = raw as *mut pg_sys::SelectStmt;
-        let plain = (*select).op == pg_sys::SetOperation::SETOP_NONE
-            && (*select).fromClause.is_null()
-            && (*select).whereClause.is_null()
-            && (*select).groupClause.is_null()
-            && (*select).havingClause.is_null()
-            && (*select).windowClause.is_null()
-            && (*select).valuesLists.is_null()
-            && (*select).sortClause.is_null()
-            && (*select).limitOffset.is_null()
-            && (*select).limitCount.is_null()
-            && (*select).lockingClause.is_null()
-            && (*select).withClause.is_null()
-            && (*select).intoClause.is_null()
-            && (*select).distinctClause.is_null();
+        let plain = is_bare(select);
         let targets: Vec<_> = cells((*select).targetList).collect();
         match targets.as_slice() {
             [one] if plain && (*(*one as *mut pg_sys::ResTarget)).name.is_null() => Ok(()),
@@ -94,5 +81,29 @@ unsafe fn only_statement(text: &CStr) -> Option<*mut pg_sys::Node> {
         let mut statements = cells(pg_sys::pg_parse_query(text.as_ptr()));
         let first = statements.next()? as *mut pg_sys::RawStmt;
         statements.next().is_none().then(|| (*first).stmt)
+    }
+}
+
+/// Whether a SELECT is nothing but a list of targets.
+///
+/// # Safety
+/// A node of the raw grammar.
+pub unsafe fn is_bare(select: *mut pg_sys::SelectStmt) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        (*select).op == pg_sys::SetOperation::SETOP_NONE
+            && (*select).fromClause.is_null()
+            && (*select).whereClause.is_null()
+            && (*select).groupClause.is_null()
+            && (*select).havingClause.is_null()
+            && (*select).windowClause.is_null()
+            && (*select).valuesLists.is_null()
+            && (*select).sortClause.is_null()
+            && (*select).limitOffset.is_null()
+            && (*select).limitCount.is_null()
+            && (*select).lockingClause.is_null()
+            && (*select).withClause.is_null()
+            && (*select).intoClause.is_null()
+            && (*select).distinctClause.is_null()
     }
 }
