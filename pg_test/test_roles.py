@@ -70,7 +70,7 @@ DEPLOYS = READS | {
     "migrate_up", "migrate_down", "migrate_to", "migrate_redo", "migrate_repair",
     "release_announce", "client_checkin", "client_checkout",
     "contract_query", "contract_queries", "contract_from_statements", "contract_query_drop", "seen_statements",
-    "with_lock_retries", "update_in_batches", "add_concurrent_index", "remove_concurrent_index",
+    "with_lock_retries", "update_in_batches", "sync_columns", "is_out_of_step", "add_concurrent_index", "remove_concurrent_index",
     "rename_column_concurrently", "undo_rename_column_concurrently",
     "cleanup_concurrent_column_rename", "undo_cleanup_concurrent_column_rename",
     "change_column_type_concurrently", "undo_change_column_type_concurrently",
@@ -82,7 +82,7 @@ RIGHTS = {"client": SERVES, "reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
-            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses", "sync_columns"}
+            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
 LEVELS = ("client", "reader", "deployer", "owner")
 OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change", "progress"}
 

@@ -81,6 +81,10 @@ COMMENT ON FUNCTION belay.sync_columns IS
 'The trigger, BEFORE INSERT OR UPDATE FOR EACH ROW, that keeps two columns in step while a column change is under way; the verbs make it, as zz_belay_sync_N, so that it comes after other triggers. Arguments: the change, source and copy column, the name of the value in expressions, the expressions forth and back.
 Error: 27000 where a row is written with two different values.';
 
+CREATE FUNCTION belay.is_out_of_step(variable text, forth text, back text, source "any", copy "any") RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'is_out_of_step_wrapper';
+COMMENT ON FUNCTION belay.is_out_of_step IS 'Internal: whether neither value of a type change is made of the other, by its expressions over the variable. What the backfill and the verification of a change of a type ask of each row.';
+
 -- ---------------------------------------------------------------------------
 -- Online changes: what a column has goes to its copy
 -- ---------------------------------------------------------------------------
@@ -127,6 +131,50 @@ COMMENT ON COLUMN belay.column_change.complete IS 'Whether each row is filled an
 COMMENT ON COLUMN belay.column_change.changed_at IS 'When it was last written.';
 COMMENT ON COLUMN belay.column_change.changed_by IS 'By whom.';
 
+CREATE PROCEDURE belay.rename_column_concurrently("table" regclass, old name, new name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'rename_column_concurrently_wrapper';
+COMMENT ON PROCEDURE belay.rename_column_concurrently IS
+'Begins the rename of a column while old and new code run: adds column new, keeps both in step by a trigger in either direction, fills it in batches, and gives it everything that belongs to column old. Afterwards both can be read and written; cleanup_concurrent_column_rename ends it. Each step commits; after a failure, a crash or a cancel the same call goes on where it stopped. A no-op where the rename is over.
+Locks: ACCESS EXCLUSIVE for a moment under belay.lock_timeout, again and again; nothing else blocks readers or writers.
+Errors: 0A000 what cannot be carried over, with the list; 42703 no such column, 42701 column new is there already, 42501 not the table''s owner, 55P03 lock or another session at it, 25001 inside a transaction block, 22000 rows that did not come in step.';
+
+CREATE PROCEDURE belay.undo_rename_column_concurrently("table" regclass, old name, new name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'undo_rename_column_concurrently_wrapper';
+COMMENT ON PROCEDURE belay.undo_rename_column_concurrently IS
+'Takes back rename_column_concurrently, from every point of it: only column old stays. What was written to column new meanwhile is in column old. A no-op where nothing has begun; refused (55000) where column old has gone: CALL belay.undo_cleanup_concurrent_column_rename first.';
+
+CREATE PROCEDURE belay.cleanup_concurrent_column_rename("table" regclass, old name, new name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'cleanup_concurrent_column_rename_wrapper';
+COMMENT ON PROCEDURE belay.cleanup_concurrent_column_rename IS
+'Ends a rename when no code uses column old any more: fills what is left, verifies that every row is in step, then column old goes and column new takes over its constraints, keys and indexes under their names, in one short transaction. A no-op where column old has gone; refused (55000) where the rename has not begun. CALL belay.undo_cleanup_concurrent_column_rename takes it back.';
+
+CREATE PROCEDURE belay.undo_cleanup_concurrent_column_rename("table" regclass, old name, new name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'undo_cleanup_concurrent_column_rename_wrapper';
+COMMENT ON PROCEDURE belay.undo_cleanup_concurrent_column_rename IS
+'Takes back cleanup_concurrent_column_rename: column old is there again, filled from column new and kept in step with it. A no-op before the cleanup.';
+
+CREATE PROCEDURE belay.change_column_type_concurrently("table" regclass, "column" name, new_type text, "using" text DEFAULT NULL, back text DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'change_column_type_concurrently_wrapper';
+COMMENT ON PROCEDURE belay.change_column_type_concurrently IS
+'Begins the change of a column''s type while the application runs: adds column NAME_for_type_change of the new type, keeps both in step in either direction, fills it in batches, and gives it everything that belongs to the column. cleanup_concurrent_column_type_change ends it. Goes on where it stopped, and is a no-op where the column has the new type.
+using: an expression over the column (by its own name) that makes an old value a new one; back: the opposite, over the same name. NULL: a cast. Functions of yours are named with their schema.
+Locks and errors: see rename_column_concurrently.';
+
+CREATE PROCEDURE belay.undo_change_column_type_concurrently("table" regclass, "column" name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'undo_change_column_type_concurrently_wrapper';
+COMMENT ON PROCEDURE belay.undo_change_column_type_concurrently IS
+'Takes back change_column_type_concurrently, from every point of it: only the column with its old type stays. A no-op where nothing has begun; refused (55000) after the cleanup: CALL belay.undo_cleanup_concurrent_column_type_change first.';
+
+CREATE PROCEDURE belay.cleanup_concurrent_column_type_change("table" regclass, "column" name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'cleanup_concurrent_column_type_change_wrapper';
+COMMENT ON PROCEDURE belay.cleanup_concurrent_column_type_change IS
+'Ends the change of a type: fills what is left, verifies that every row is in step, then the column of the new type takes the place, the name, the constraints, keys and indexes of the old one, in one short transaction. A no-op where that has happened; refused (55000) where the change has not begun.';
+
+CREATE PROCEDURE belay.undo_cleanup_concurrent_column_type_change("table" regclass, "column" name)
+LANGUAGE c AS 'MODULE_PATHNAME', 'undo_cleanup_concurrent_column_type_change_wrapper';
+COMMENT ON PROCEDURE belay.undo_cleanup_concurrent_column_type_change IS
+'Takes back cleanup_concurrent_column_type_change: the column has its old type again, and NAME_for_type_change, kept in step with it, the new one. A no-op before the cleanup.';
+
 -- ---------------------------------------------------------------------------
 -- Online changes: indexes
 -- ---------------------------------------------------------------------------
@@ -147,7 +195,7 @@ DECLARE
                                    migrate_up, migrate_down, migrate_to, migrate_redo, migrate_repair,
                                    contract_query, contract_queries, contract_from_statements, seen_statements, contract_query_drop,
                                    release_announce, client_checkin, client_checkout,
-                                   with_lock_retries, update_in_batches, add_concurrent_index, remove_concurrent_index,
+                                   with_lock_retries, update_in_batches, sync_columns, is_out_of_step, add_concurrent_index, remove_concurrent_index,
                                    rename_column_concurrently, undo_rename_column_concurrently,
                                    cleanup_concurrent_column_rename, undo_cleanup_concurrent_column_rename,
                                    change_column_type_concurrently, undo_change_column_type_concurrently,
@@ -206,8 +254,12 @@ COMMENT ON FUNCTION belay.grant_role IS
 'Grants a role, for all projects of this database, what it takes to be client (an application: checks in and out, asks which release is announced, waits for migrations), reader (looks, SQL texts and error messages included), deployer (looks, registers, loads, runs, repairs, changes tables online and announces releases; no SQL texts) or owner (both, and makes and alters projects, marks, baselines, accepts late migrations, and prunes the history). Grants add up and nothing is taken away. Call it again after an update of the extension.
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
-REVOKE ALL ON FUNCTION belay.sync_columns FROM PUBLIC;
-REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches FROM PUBLIC;
+REVOKE ALL ON FUNCTION belay.sync_columns, belay.is_out_of_step FROM PUBLIC;
+REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches,
+    belay.rename_column_concurrently, belay.undo_rename_column_concurrently,
+    belay.cleanup_concurrent_column_rename, belay.undo_cleanup_concurrent_column_rename,
+    belay.change_column_type_concurrently, belay.undo_change_column_type_concurrently,
+    belay.cleanup_concurrent_column_type_change, belay.undo_cleanup_concurrent_column_type_change FROM PUBLIC;
 GRANT SELECT ON belay.column_change, belay.progress TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('belay.backfill', '');
 SELECT pg_catalog.pg_extension_config_dump('belay.backfill_id_seq', '');

@@ -71,9 +71,18 @@ mod tests {
     #[test]
     fn an_insert_that_names_one_column_gives_it_to_the_other() {
         assert_eq!(inserted(Brought::Value, Brought::Null), Action::CopyFollows);
-        assert_eq!(inserted(Brought::Null, Brought::Value), Action::SourceFollows);
-        assert_eq!(inserted(Brought::Default, Brought::Value), Action::SourceFollows);
-        assert_eq!(inserted(Brought::Default, Brought::Null), Action::CopyFollows);
+        assert_eq!(
+            inserted(Brought::Null, Brought::Value),
+            Action::SourceFollows
+        );
+        assert_eq!(
+            inserted(Brought::Default, Brought::Value),
+            Action::SourceFollows
+        );
+        assert_eq!(
+            inserted(Brought::Default, Brought::Null),
+            Action::CopyFollows
+        );
     }
 
     #[test]
@@ -83,14 +92,26 @@ mod tests {
 
     #[test]
     fn the_column_that_an_update_changes_is_followed() {
-        assert_eq!(updated(touched(true, true), touched(false, false)), Action::CopyFollows);
-        assert_eq!(updated(touched(false, false), touched(true, true)), Action::SourceFollows);
+        assert_eq!(
+            updated(touched(true, true), touched(false, false)),
+            Action::CopyFollows
+        );
+        assert_eq!(
+            updated(touched(false, false), touched(true, true)),
+            Action::SourceFollows
+        );
     }
 
     #[test]
     fn a_row_that_is_not_filled_yet_is_filled_by_any_update() {
-        assert_eq!(updated(touched(false, false), touched(false, false)), Action::CopyFollows);
-        assert_eq!(updated(touched(true, false), touched(true, false)), Action::CopyFollows);
+        assert_eq!(
+            updated(touched(false, false), touched(false, false)),
+            Action::CopyFollows
+        );
+        assert_eq!(
+            updated(touched(true, false), touched(true, false)),
+            Action::CopyFollows
+        );
     }
 
     proptest! {

@@ -3,18 +3,28 @@
 use pgrx::{pg_extern, pg_sys};
 
 use super::required;
-use crate::error::{Result, entry};
+use crate::error::{Result, entry, raise};
 use crate::ledger::column_change::Types;
 use crate::online::Session;
 use crate::online::column::{self, Asked, Family, RENAME, TYPE, Verb};
 use crate::pg::arguments::Arguments;
-use crate::pg::extension;
 use crate::pg::transaction::{self, mode_of};
 use crate::pg::type_name;
+use crate::pg::{extension, sync};
+
+/// An argument of type name.
+fn name_of(arguments: &mut Arguments) -> Option<String> {
+    let name: Option<std::ffi::CString> = arguments.next();
+    name.map(|name| name.to_string_lossy().into_owned())
+}
 
 fn rename(call: pg_sys::FunctionCallInfo, name: &str, verb: Verb) -> Result<()> {
     let mut arguments = Arguments::of(call, &extension::installed()?);
-    let (table, old, new) = (arguments.next(), arguments.next_name(), arguments.next_name());
+    let (table, old, new) = (
+        arguments.next(),
+        name_of(&mut arguments),
+        name_of(&mut arguments),
+    );
     let asked = Asked {
         table: required(table, "table")?,
         first: required(old, "old")?,
@@ -28,7 +38,7 @@ fn rename(call: pg_sys::FunctionCallInfo, name: &str, verb: Verb) -> Result<()> 
 fn change_type(call: pg_sys::FunctionCallInfo, name: &str, verb: Verb) -> Result<()> {
     let mut arguments = Arguments::of(call, &extension::installed()?);
     let table = required(arguments.next(), "table")?;
-    let first = required(arguments.next_name(), "column")?;
+    let first = required(name_of(&mut arguments), "column")?;
     let new: Option<String> = arguments.next();
     let (forth, back) = (arguments.next(), arguments.next());
     let session = Session::begin(name, mode_of(call))?;
@@ -77,3 +87,9 @@ verbs!(change_type, TYPE,
     cleanup_concurrent_column_type_change = Verb::Cleanup, cleanup;
     undo_cleanup_concurrent_column_type_change = Verb::UndoCleanup, undo_cleanup;
 );
+
+/// Of a row whose columns have two types.
+#[pg_extern(sql = false)]
+fn is_out_of_step(fcinfo: pg_sys::FunctionCallInfo) -> bool {
+    raise(sync::is_out_of_step(fcinfo))
+}

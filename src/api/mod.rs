@@ -3,6 +3,7 @@
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
 mod check_order;
+mod column;
 mod contract_query;
 mod files;
 mod history;

@@ -13,7 +13,7 @@ mod contention;
 mod contract;
 pub mod gate;
 mod late;
-mod leftovers;
+pub mod leftovers;
 pub mod lock_waits;
 pub mod mark;
 mod per_migration;

@@ -5,7 +5,9 @@
 //! change ends in one short transaction: either the copy goes, or it takes the source's place and the source goes.
 //! Whatever was begun is found again by the change's row, so that each verb goes on where the last one stopped.
 
+mod carry;
 mod found;
+mod obstacles;
 mod pair;
 mod texts;
 
@@ -13,11 +15,14 @@ use pgrx::pg_sys::Oid;
 
 use self::found::{Found, find};
 use self::pair::Work;
+use super::attempts;
 use super::session::Session;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::column_change::{ColumnChange, Phase, Types};
 use crate::pg::client;
 use crate::pg::lock::COLUMNS_CLASS;
+use crate::pg::parse;
+use crate::pg::portal::Memory;
 use crate::pg::transaction;
 
 /// What a verb does.
@@ -89,7 +94,10 @@ impl Asked {
         let (table, first) = (quote(&found.table.quoted), quote(&self.first));
         match self.is_type() {
             true => format!("CALL belay.{verb}({table}, {first})"),
-            false => format!("CALL belay.{verb}({table}, {first}, {})", quote(&self.second)),
+            false => format!(
+                "CALL belay.{verb}({table}, {first}, {})",
+                quote(&self.second)
+            ),
         }
     }
 }
@@ -104,9 +112,41 @@ pub fn second_column(column: &str) -> String {
     format!("{}{SUFFIX}", &column[..end])
 }
 
+/// At most 63 bytes, as names are. What is cut gets a mark of what it was, so that two names stay two.
+fn clipped(name: &str) -> String {
+    const LONGEST: usize = 63;
+    if name.len() <= LONGEST {
+        return name.to_owned();
+    }
+    let mark = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let mut end = LONGEST - 9;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}_{mark:08x}", &name[..end])
+}
+
+/// Runs statements of Belay's own in the transaction that is open, as the caller.
+fn run_sql(statements: &[String]) -> Result<()> {
+    let _memory = Memory::enter_within();
+    for sql in statements {
+        let script = parse::parse(sql)?;
+        for statement in &script.statements {
+            attempts::run_statement(&script, statement)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs a verb.
 pub fn run(session: &Session, verb: Verb, asked: &Asked) -> Result<()> {
-    let what = format!("a column of the table is being changed (\"{}\")", asked.first);
+    session.refuse_procedural(asked.family.begin)?;
+    let what = format!(
+        "a column of the table is being changed (\"{}\")",
+        asked.first
+    );
     session.alone_at(COLUMNS_CLASS, asked.table.to_u32(), &what, || {
         let found = transaction::committed(session.mode, || {
             session.ledger.forget_changes_of_dropped_tables()?;
@@ -180,7 +220,11 @@ fn undo(session: &Session, asked: &Asked, found: Found) -> Result<()> {
 fn cleanup(session: &Session, asked: &Asked, found: Found) -> Result<()> {
     match found.phase {
         Phase::New => {
-            if found.change.as_ref().is_some_and(|change| change.pair.is_some()) {
+            if found
+                .change
+                .as_ref()
+                .is_some_and(|change| change.pair.is_some())
+            {
                 Work::on(session, asked, &found)?.end(true)?;
             }
             nothing(asked, &found, "is over already");
@@ -284,7 +328,10 @@ fn refuse_other_types(session: &Session, asked: &Asked, found: &mut Found) -> Re
     let same = change.types.as_ref().is_some_and(|known| {
         known.new == types.new && known.forth == types.forth && known.back == types.back
     });
-    let same_type = change.types.as_ref().is_some_and(|known| known.new == types.new);
+    let same_type = change
+        .types
+        .as_ref()
+        .is_some_and(|known| known.new == types.new);
     match (found.phase, same) {
         (_, true) => Ok(()),
         (Phase::New, false) if same_type => Ok(()),
@@ -324,7 +371,10 @@ fn under_way(change: &ColumnChange) -> String {
 fn nothing(asked: &Asked, found: &Found, why: &str) {
     let what = match asked.is_type() {
         true => format!("the change of the type of column \"{}\"", asked.first),
-        false => format!("the rename of column \"{}\" to \"{}\"", asked.first, asked.second),
+        false => format!(
+            "the rename of column \"{}\" to \"{}\"",
+            asked.first, asked.second
+        ),
     };
     client::notice(format!(
         "table {}: {what} {why}: nothing to do",

@@ -5,6 +5,8 @@
 
 mod attempts;
 pub mod backfill;
+pub mod column;
+pub mod index;
 mod lock_retries;
 mod session;
 

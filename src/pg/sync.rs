@@ -5,6 +5,7 @@
 //! [`belay_core::sync`]. Values are compared by their image, so that types without an equality will do.
 
 mod conversion;
+mod in_step;
 mod plan;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -17,16 +18,14 @@ use self::plan::Plan;
 use crate::error::{Code, Failure, raise};
 
 pub use conversion::check as check_conversion;
+pub use in_step::is_out_of_step;
 
 mod raw {
     use pgrx::pg_sys::Datum;
     unsafe extern "C-unwind" {
         pub fn datum_image_eq(one: Datum, other: Datum, by_value: bool, length: i32) -> bool;
         pub fn datumCopy(value: Datum, by_value: bool, length: i32) -> Datum;
-        pub fn errcontext_msg(
-            format: *const std::ffi::c_char,
-            ...
-        ) -> std::ffi::c_int;
+        pub fn errcontext_msg(format: *const std::ffi::c_char, ...) -> std::ffi::c_int;
         pub fn set_errcontext_domain(domain: *const std::ffi::c_char) -> std::ffi::c_int;
     }
 }
@@ -194,15 +193,21 @@ unsafe fn conflict(trigger: *mut pg_sys::TriggerData) -> Failure {
     // SAFETY: the caller's.
     unsafe {
         let relation = (*trigger).tg_relation;
-        let table = CStr::from_ptr(std::ptr::addr_of!((*(*relation).rd_rel).relname.data).cast::<c_char>());
-        let (source, copy) = (argument((*trigger).tg_trigger, 1), argument((*trigger).tg_trigger, 2));
+        let table =
+            CStr::from_ptr(std::ptr::addr_of!((*(*relation).rd_rel).relname.data).cast::<c_char>());
+        let (source, copy) = (
+            argument((*trigger).tg_trigger, 1),
+            argument((*trigger).tg_trigger, 2),
+        );
         Failure::new(
             Code::Conflict,
             format!(
                 "columns \"{source}\" and \"{copy}\" of table \"{}\" are kept in step and were written to different values",
                 table.to_string_lossy()
             ),
-            format!("write only one of them, or the same to both; code of the old release writes \"{source}\" or \"{copy}\" alone"),
+            format!(
+                "write only one of them, or the same to both; code of the old release writes \"{source}\" or \"{copy}\" alone"
+            ),
         )
     }
 }

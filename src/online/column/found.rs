@@ -122,9 +122,10 @@ fn refuse_shared(
     let names = [&asked.first, &asked.second];
     let other = changes.iter().find(|change| {
         own.is_none_or(|own| own.id != change.id)
-            && change.pair.as_ref().is_some_and(|pair| {
-                names.contains(&&pair.source) || names.contains(&&pair.copy)
-            })
+            && change
+                .pair
+                .as_ref()
+                .is_some_and(|pair| names.contains(&&pair.source) || names.contains(&&pair.copy))
     });
     match (other, own.and_then(|own| own.pair.as_ref())) {
         (Some(other), None) => Err(Failure::new(

@@ -1,14 +1,14 @@
 //! The work of the verbs: two columns are begun, completed and ended.
 
+use super::carry::Carried;
 use super::texts::Texts;
-use super::{Asked, Found, TYPE, undefined};
+use super::{Asked, Found, carry, obstacles, run_sql, undefined};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::column_change::{ColumnChange, Pair, Phase};
+use crate::online::index::Wanted;
 use crate::online::session::Session;
 use crate::online::{attempts, backfill, index};
-use crate::pg::parse;
-use crate::pg::portal::Memory;
-use crate::pg::{client, settings, transaction};
+use crate::pg::{settings, transaction};
 
 /// A change in hand.
 pub struct Work<'a> {
@@ -46,7 +46,7 @@ impl<'a> Work<'a> {
         match self.asked.is_type() {
             true => {
                 let copy = format!("belay_{}_{}", change.id, self.asked.first);
-                let copy = clipped(&copy);
+                let copy = super::clipped(&copy);
                 self.add_copy((self.asked.first.clone(), copy), Phase::New)
             }
             false => {
@@ -71,9 +71,13 @@ impl<'a> Work<'a> {
                 complete: false,
             });
             self.session.ledger.note_column_change(&change)?;
-            let texts = self.texts(&change)?;
-            self.run_all(&texts.addition()?)?;
-            self.run_all(&texts.create_trigger())?;
+            let texts = self.texts(&change);
+            texts.check_conversions()?;
+            run_sql(&texts.addition()?)?;
+            run_sql(&texts.create_trigger())?;
+            let carried = carry::collect(&texts)?;
+            let at_once = carried.into_iter().filter(|one| one.at_once);
+            run_sql(&at_once.map(|one| one.make).collect::<Vec<_>>())?;
             Ok(change)
         })?;
         self.change = Some(change);
@@ -108,7 +112,7 @@ impl<'a> Work<'a> {
                     "drop or rename it, or choose another name",
                 ));
             }
-            super::texts::refuse_obstacles(ledger, table, source, self.asked)
+            obstacles::refuse(ledger, table, source)
         })
     }
 
@@ -122,13 +126,13 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let texts = self.briefly(|| {
-            let texts = self.texts(&change)?;
+            let texts = self.texts(&change);
             if !self
                 .session
                 .ledger
                 .has_trigger(self.found.table.id, &super::texts::trigger_name(change.id))?
             {
-                self.run_all(&texts.create_trigger())?;
+                run_sql(&texts.create_trigger())?;
             }
             Ok(texts)
         })?;
@@ -139,7 +143,12 @@ impl<'a> Work<'a> {
             let mut change = change.clone();
             match (self.asked.is_type(), change.phase) {
                 (true, Phase::New) => self.swap(&mut change)?,
-                _ => change.pair = change.pair.map(|pair| Pair { complete: true, ..pair }),
+                _ => {
+                    change.pair = change.pair.map(|pair| Pair {
+                        complete: true,
+                        ..pair
+                    })
+                }
             }
             self.session.ledger.note_column_change(&change)?;
             Ok(change)
@@ -151,9 +160,9 @@ impl<'a> Work<'a> {
 
     /// The column of the old type, filled beside, takes the name; the one of the new type steps aside.
     fn swap(&self, change: &mut ColumnChange) -> Result<()> {
-        let texts = self.texts(change)?;
-        self.run_all(&texts.drop_trigger())?;
-        self.run_all(&[
+        let texts = self.texts(change);
+        run_sql(&texts.drop_trigger())?;
+        run_sql(&[
             texts.rename_column(&change.old, &change.new),
             texts.rename_column(&texts.copy, &change.old),
         ])?;
@@ -163,15 +172,30 @@ impl<'a> Work<'a> {
             copy: change.old.clone(),
             complete: true,
         });
-        self.run_all(&self.texts(change)?.create_trigger())
+        run_sql(&self.texts(change).create_trigger())
     }
 
+    /// Makes what the copy lacks of what belongs to the source, one after the other.
     fn carry_over(&self, texts: &Texts) -> Result<()> {
-        for step in transaction::committed(self.session.mode, || texts.carry_over(&self.session.ledger))? {
-            if step.concurrent {
-                index::ensure(self.session, &step.sql)?;
-            } else {
-                self.briefly(|| self.run_all(std::slice::from_ref(&step.sql)))?;
+        for one in self.briefly(|| carry::collect(texts))? {
+            if one.is_index && !one.is_made {
+                let schema = &self.found.table.schema_name;
+                index::ensure(
+                    self.session,
+                    &Wanted {
+                        table: self.found.table.id,
+                        schema,
+                        name: &one.made_as,
+                        sql: &one.make,
+                    },
+                )?;
+                continue;
+            }
+            if !one.is_made {
+                self.briefly(|| run_sql(std::slice::from_ref(&one.make)))?;
+            }
+            if let Some(validate) = one.validate.as_ref().filter(|_| !one.is_valid) {
+                self.briefly(|| run_sql(std::slice::from_ref(validate)))?;
             }
         }
         Ok(())
@@ -179,8 +203,11 @@ impl<'a> Work<'a> {
 
     fn verify(&self, texts: &Texts) -> Result<()> {
         let out_of_step = transaction::committed(self.session.mode, || {
-            settings::set_text_for_session(c"search_path", &settings::get(c"search_path"));
-            texts.count_out_of_step()
+            let level = settings::open_level();
+            settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
+            let count = texts.count_out_of_step()?;
+            settings::close_level(level);
+            Ok(count)
         })?;
         if out_of_step == 0 {
             return Ok(());
@@ -206,12 +233,13 @@ impl<'a> Work<'a> {
         };
         let filled = self.briefly(|| {
             let mut change = change.clone();
-            let texts = self.texts(&change)?;
-            self.run_all(&texts.drop_trigger())?;
-            match keep_source {
-                true => self.run_all(&texts.discard(&self.session.ledger)?)?,
-                false => self.run_all(&texts.promote(&self.session.ledger)?)?,
-            }
+            let texts = self.texts(&change);
+            let statements = match keep_source {
+                true => texts.discard()?,
+                false => texts.promote(&self.all_made(&texts)?),
+            };
+            run_sql(&texts.drop_trigger())?;
+            run_sql(&statements)?;
             let left = match keep_source {
                 true => &texts.source,
                 false => &texts.copy,
@@ -221,7 +249,7 @@ impl<'a> Work<'a> {
                 _ => *left == change.new,
             };
             if change.types.is_some() && *left == change.new {
-                self.run_all(&[texts.rename_column(&change.new, &change.old)])?;
+                run_sql(&[texts.rename_column(&change.new, &change.old)])?;
             }
             change.phase = if is_new { Phase::New } else { Phase::Old };
             change.pair = None;
@@ -234,41 +262,47 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn texts(&self, change: &ColumnChange) -> Result<Texts> {
+    /// What belongs to the source in this moment, all of it made for the copy.
+    fn all_made(&self, texts: &Texts) -> Result<Vec<Carried>> {
+        let carried = carry::collect(texts)?;
+        let lacking: Vec<&str> = carried
+            .iter()
+            .filter(|one| !one.is_made || !one.is_valid)
+            .map(|one| one.name.as_str())
+            .collect();
+        if lacking.is_empty() {
+            return Ok(carried);
+        }
+        Err(Failure::new(
+            Code::NotInState,
+            format!(
+                "column \"{}\" of table {} has got something that its copy lacks",
+                texts.source, self.found.table.quoted
+            ),
+            format!(
+                "{} makes it for the copy as well; then call this again",
+                self.asked.call(self.asked.family.begin, self.found)
+            ),
+        )
+        .detail(lacking.join("\n")))
+    }
+
+    fn texts(&self, change: &ColumnChange) -> Texts {
         Texts::of(&self.found.table, change)
     }
 
     /// A short transaction under belay.lock_timeout, tried again and again. Names are not looked up
     /// along the caller's search_path.
     fn briefly<T>(&self, mut body: impl FnMut() -> Result<T>) -> Result<T> {
-        let what = match self.asked.family.begin == TYPE.begin {
+        let what = match self.asked.is_type() {
             true => format!("type of column \"{}\"", self.asked.first),
             false => format!("rename of column \"{}\"", self.asked.first),
         };
         attempts::committed(self.session, &what, || {
             settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
+            // That an index takes a constraint's name is no news.
+            settings::set_for_level(c"client_min_messages", c"warning");
             body()
         })
     }
-
-    fn run_all(&self, statements: &[String]) -> Result<()> {
-        let _memory = Memory::enter_within();
-        for sql in statements {
-            let script = parse::parse(sql)?;
-            for statement in &script.statements {
-                attempts::run_statement(&script, statement)?;
-            }
-            client::check_interrupts();
-        }
-        Ok(())
-    }
-}
-
-/// At most 63 bytes, as names are.
-fn clipped(name: &str) -> String {
-    let mut end = name.len().min(63);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name[..end].to_owned()
 }

@@ -172,7 +172,11 @@ fn no_cast(from: pg_sys::Oid, to: pg_sys::Oid) -> Failure {
     };
     Failure::new(
         Code::DatatypeMismatch,
-        format!("a value of type {} cannot be assigned to type {}", name(from), name(to)),
+        format!(
+            "a value of type {} cannot be assigned to type {}",
+            name(from),
+            name(to)
+        ),
         "pass using => and back => expressions that make one of the other, as in back => 'c::integer'",
     )
 }
@@ -209,11 +213,12 @@ unsafe extern "C-unwind" fn column_reference(
             return std::ptr::null_mut();
         };
         let field = field as *mut pg_sys::String;
-        if (*field).type_ != NodeTag::T_String || CStr::from_ptr((*field).sval) != (*variable).name.as_c_str() {
+        if (*field).type_ != NodeTag::T_String
+            || CStr::from_ptr((*field).sval) != (*variable).name.as_c_str()
+        {
             return std::ptr::null_mut();
         }
-        let parameter =
-            pg_sys::palloc0(size_of::<pg_sys::Param>()).cast::<pg_sys::Param>();
+        let parameter = pg_sys::palloc0(size_of::<pg_sys::Param>()).cast::<pg_sys::Param>();
         (*parameter).xpr.type_ = NodeTag::T_Param;
         (*parameter).paramkind = pg_sys::ParamKind::PARAM_EXTERN;
         (*parameter).paramid = 1;
@@ -226,7 +231,12 @@ unsafe extern "C-unwind" fn column_reference(
 }
 
 /// Checks an expression before a change begins: the server's own errors, and those of [`Conversion::compile`].
-pub fn check(text: &str, variable: &str, from: (pg_sys::Oid, i32), to: (pg_sys::Oid, i32)) -> Result<()> {
+pub fn check(
+    text: &str,
+    variable: &str,
+    from: (pg_sys::Oid, i32),
+    to: (pg_sys::Oid, i32),
+) -> Result<()> {
     let column = |(of_type, modifier)| Column::of_type(of_type, modifier);
     // SAFETY: a transaction is open; what is compiled is let go with the current context.
     unsafe { Conversion::compile(text, variable, &column(from), &column(to)) }.map(|_| ())

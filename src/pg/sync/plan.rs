@@ -6,8 +6,8 @@ use pgrx::pg_sys;
 
 use super::conversion::Conversion;
 use super::{Value, argument, raw};
-use crate::pg::compat;
 use crate::error::{Code, Failure, Result};
+use crate::pg::compat;
 
 /// A column.
 #[derive(Clone, Copy)]
@@ -199,11 +199,9 @@ unsafe fn default_of(relation: pg_sys::Relation, column: &Column) -> Default {
         let context = pg_sys::CreateStandaloneExprContext();
         match super::conversion::evaluate(state, context) {
             None => Default::None,
-            Some(value) => Default::Value(raw::datumCopy(
-                value,
-                column.by_value,
-                column.length.into(),
-            )),
+            Some(value) => {
+                Default::Value(raw::datumCopy(value, column.by_value, column.length.into()))
+            }
         }
     }
 }

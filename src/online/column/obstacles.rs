@@ -1,0 +1,22 @@
+//! What makes a column one that cannot be changed online: refused up front, all of it at once.
+
+use crate::error::{Code, Failure, Result};
+use crate::ledger::Ledger;
+use crate::ledger::table_column::Relation;
+
+/// What is in the way of a column, a line each.
+pub fn refuse(ledger: &Ledger, table: &Relation, column: &str) -> Result<()> {
+    let found = ledger.column_obstacles(table.id, column)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::NotSupported,
+        format!(
+            "column \"{column}\" of table {} cannot be changed while it is used: what belongs to it cannot be carried over",
+            table.quoted
+        ),
+        "take out of the way what is listed, and make it again for the new column when both are there",
+    )
+    .detail(found.join("\n")))
+}
