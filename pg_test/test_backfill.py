@@ -155,13 +155,13 @@ def test_crashes_at_random_moments_lose_nothing_and_do_no_batch_twice(crash_serv
         wait_for_batches(db, run, batches + draw.randrange(4))
         time.sleep(draw.random() / 50)  # anywhere in a batch
         if fault == "kill the backend":
-            run.kill()
+            db.kill_backend(run)
         else:
             server.crash()
             server.start()
+            db.reconnect()
         with contextlib.suppress(psycopg.OperationalError):
             run.finish()
-        db.reconnect()
         # What is kept says exactly what was done: the cursor is written with the batch.
         assert db.one("SELECT count(*) FROM counter WHERE n = 1") == db.one("SELECT rows_updated FROM belay.progress")
         assert db.one("SELECT count(*) FROM counter WHERE n > 1") == 0

@@ -160,10 +160,11 @@ COMMENT ON PROCEDURE belay.change_column_type_concurrently IS
 using: an expression over the column (by its own name) that makes an old value a new one; back: the opposite, over the same name. NULL: a cast. Functions of yours are named with their schema.
 Locks and errors: see rename_column_concurrently.';
 
-CREATE PROCEDURE belay.undo_change_column_type_concurrently("table" regclass, "column" name)
+CREATE PROCEDURE belay.undo_change_column_type_concurrently(
+    "table" regclass, "column" name, new_type text DEFAULT NULL, "using" text DEFAULT NULL, back text DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME', 'undo_change_column_type_concurrently_wrapper';
 COMMENT ON PROCEDURE belay.undo_change_column_type_concurrently IS
-'Takes back change_column_type_concurrently, from every point of it: only the column with its old type stays. A no-op where nothing has begun; refused (55000) after the cleanup: CALL belay.undo_cleanup_concurrent_column_type_change first.';
+'Takes back change_column_type_concurrently, from every point of it: only the column with its old type stays. A no-op where nothing has begun; refused (55000) after the cleanup: CALL belay.undo_cleanup_concurrent_column_type_change first. new_type, using and back may be given as they were when it began, and are not looked at.';
 
 CREATE PROCEDURE belay.cleanup_concurrent_column_type_change("table" regclass, "column" name)
 LANGUAGE c AS 'MODULE_PATHNAME', 'cleanup_concurrent_column_type_change_wrapper';

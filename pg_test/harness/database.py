@@ -103,6 +103,20 @@ class Database:
         self._session = poll_until(connected, bound, "the server accepts connections")
         self._session_of_start = self.server.starts
 
+    def kill_backend(self, running: Running) -> None:
+        """kill -9 of a backend, and the restart of its server. Only on a private server; nothing where it has ended already."""
+        witness = self.connect()
+        if running.kill():
+
+            def has_restarted() -> bool:
+                with contextlib.suppress(psycopg.OperationalError):
+                    witness.execute("SELECT")
+                    return False
+                return True
+
+            poll_until(has_restarted, 30, "the server has ended its sessions")
+        self.reconnect()
+
     def execute(self, query: str, parameters=None) -> psycopg.Cursor:
         return self.session.execute(query, parameters)
 
@@ -220,9 +234,12 @@ class Running:
         with contextlib.suppress(psycopg.OperationalError):
             self.session.cancel_safe(timeout=10)
 
-    def kill(self) -> None:
-        """kill -9 of the backend. The server restarts: only on a private server."""
-        os.kill(self.pid, 9)
+    def kill(self) -> bool:
+        """kill -9 of the backend; whether it was there. The server restarts: only on a private server."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, 9)
+            return True
+        return False
 
 
 def _administration(server: Server) -> Session:

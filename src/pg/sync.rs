@@ -84,7 +84,8 @@ unsafe fn insert(plan: &Plan, trigger: *mut pg_sys::TriggerData) -> pg_sys::Datu
             Some(_) => Brought::Value,
         };
         let from_source = brought(source, source.is_some() && plan.is_default(source));
-        let action = inserted(from_source, brought(copy, false));
+        let from_copy = brought(copy, plan.is_default_of_copy(copy));
+        let action = inserted(from_source, from_copy);
         act(plan, trigger, tuple, action, (source, copy))
     }
 }

@@ -37,6 +37,12 @@ impl Column {
         }
     }
 
+    /// A copy of a value in the current memory context.
+    fn kept(&self, value: Value) -> Value {
+        // SAFETY: a value of the column's type.
+        value.map(|value| unsafe { raw::datumCopy(value, self.by_value, self.length.into()) })
+    }
+
     /// As if there were one of that type.
     pub fn of_type(of_type: pg_sys::Oid, modifier: i32) -> Column {
         let (mut length, mut by_value) = (0, false);
@@ -105,6 +111,8 @@ pub struct Plan {
     /// Copy to source.
     pub back: Conversion,
     default: Default,
+    /// What the copy is made of the source's default.
+    default_of_copy: Value,
 }
 
 impl Plan {
@@ -149,10 +157,17 @@ impl Plan {
             let source = Column::find(relation, &text(1))?;
             let copy = Column::find(relation, &text(2))?;
             let variable = text(3);
+            let forth = Conversion::compile(&text(4), &variable, &source, &copy)?;
+            let default = default_of(relation, &source);
+            let default_of_copy = match default {
+                Default::Value(value) => copy.kept(forth.of(Some(value))),
+                Default::None | Default::Volatile => None,
+            };
             Ok(Plan {
-                forth: Conversion::compile(&text(4), &variable, &source, &copy)?,
+                forth,
                 back: Conversion::compile(&text(5), &variable, &copy, &source)?,
-                default: default_of(relation, &source),
+                default,
+                default_of_copy,
                 source,
                 copy,
             })
@@ -171,6 +186,11 @@ impl Plan {
             self.copy.same(self.forth.of(source), copy)
                 || (copy.is_some() && self.source.same(self.back.of(copy), source))
         }
+    }
+
+    /// Whether the value is what the copy has where nobody gives a value.
+    pub fn is_default_of_copy(&self, copy: Value) -> bool {
+        self.default_of_copy.is_some() && self.copy.same(self.default_of_copy, copy)
     }
 
     /// Whether an INSERT that does not name the source may have brought this value.
