@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import random
 import re
@@ -80,10 +81,17 @@ def test_from_new_and_back_to_old_the_dump_is_the_same_but_for_the_places_of_col
     after = {"rename": "RENAME COLUMN amount TO total", "type": "ALTER COLUMN amount TYPE bigint"}[kind]
     before = dump(twin)
     twin.execute(f"ALTER TABLE t {after}")
-    assert dump(db) == dump(twin)
+    # What ALTER COLUMN TYPE forgets of an index and of statistics that it makes again.
+    twin.execute('ALTER INDEX "t Both ON" ALTER COLUMN 2 SET STATISTICS 77; ALTER STATISTICS stat SET STATISTICS 33')
+    assert_same(dump(db), dump(twin))
     for verb in ("undo cleanup", "undo"):
         session.execute(change.call(verb))
-    assert dump(db) == before
+    assert_same(dump(db), before)
+
+
+def assert_same(found: list[str], expected: list[str]) -> None:
+    difference = list(difflib.unified_diff(expected, found, "expected", "found", n=0, lineterm=""))
+    assert difference == [], "\n".join(difference)
 
 
 def dump(db) -> list[str]:
