@@ -179,6 +179,20 @@ COMMENT ON PROCEDURE belay.undo_cleanup_concurrent_column_type_change IS
 -- ---------------------------------------------------------------------------
 -- Online changes: indexes
 -- ---------------------------------------------------------------------------
+CREATE PROCEDURE belay.add_concurrent_index(
+    "table" regclass DEFAULT NULL, elements text DEFAULT NULL, name text DEFAULT NULL, "unique" boolean DEFAULT false, method text DEFAULT NULL,
+    include text DEFAULT NULL, "with" text DEFAULT NULL, tablespace text DEFAULT NULL, "where" text DEFAULT NULL, definition text DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'add_concurrent_index_wrapper';
+COMMENT ON PROCEDURE belay.add_concurrent_index IS
+'Builds an index while the table is used, if it is not there: of a table and its elements (what stands in the parentheses of CREATE INDEX), or by definition, a whole CREATE INDEX. The same index that is there and valid is told and left; one that a failed build left INVALID is built again; another index under the name is an error.
+Of a partitioned table each partition gets its own, one after the other, attached to the table''s; after a failure the same call goes on.
+The table''s lock is taken under belay.lock_timeout, again and again; the build then waits for older transactions without blocking anybody.
+Errors: 42P07 the name is another index''s, the build''s own (23505), 22023, 42501, 55P03, 25001 inside a transaction block and from PL/pgSQL.';
+
+CREATE PROCEDURE belay.remove_concurrent_index("table" regclass, name text)
+LANGUAGE c AS 'MODULE_PATHNAME', 'remove_concurrent_index_wrapper';
+COMMENT ON PROCEDURE belay.remove_concurrent_index IS
+'Drops an index of a table without blocking anybody; a notice where it is not there. That of a partitioned table goes with its parts, under a short lock that is tried again and again. Errors: 55000 it belongs to a constraint, 42501, 55P03, 25001 inside a transaction block and from PL/pgSQL.';
 
 -- ---------------------------------------------------------------------------
 -- Roles, grants, pg_dump
@@ -256,7 +270,7 @@ COMMENT ON FUNCTION belay.grant_role IS
 For the owner of the extension and superusers. Errors: 22023 unknown rights or NULL, 42501 may not grant, 42704 unknown role.';
 
 REVOKE ALL ON FUNCTION belay.sync_columns, belay.is_out_of_step FROM PUBLIC;
-REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches,
+REVOKE ALL ON PROCEDURE belay.with_lock_retries, belay.update_in_batches, belay.add_concurrent_index, belay.remove_concurrent_index,
     belay.rename_column_concurrently, belay.undo_rename_column_concurrently,
     belay.cleanup_concurrent_column_rename, belay.undo_cleanup_concurrent_column_rename,
     belay.change_column_type_concurrently, belay.undo_change_column_type_concurrently,

@@ -11,7 +11,7 @@ use super::build::without_lock_timeout;
 use super::planning::project_argument;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::leftover::{self, Index};
-use crate::pg::parse::{self, Alone, Kind, Statement};
+use crate::pg::parse::{self, Alone, Kind, Script, Statement};
 use crate::pg::transaction::{self, Mode};
 use crate::pg::{cancel, portal};
 
@@ -234,9 +234,14 @@ fn detached(schema: Option<&str>, name: &str) -> Result<Finding> {
 /// Runs one command of Belay's own that commits by itself, and waits as long as it takes.
 pub fn run_alone(mode: Mode, command: &str) -> Result<()> {
     let script = parse::parse(command)?;
-    let run = || match script.statements.first() {
-        Some(statement) => cancel::allow(|| portal::run(&script, statement, true)),
+    match script.statements.first() {
+        Some(statement) => run_statement_alone(mode, &script, statement),
         None => Ok(()),
-    };
+    }
+}
+
+/// Runs one statement that commits by itself, and waits as long as it takes.
+pub fn run_statement_alone(mode: Mode, script: &Script, statement: &Statement) -> Result<()> {
+    let run = || cancel::allow(|| portal::run(script, statement, true));
     transaction::committed(mode, || without_lock_timeout(run))
 }

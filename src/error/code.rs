@@ -66,6 +66,10 @@ pub enum Code {
     DuplicateColumn,
     /// 42703
     UndefinedColumn,
+    /// 42P01
+    UndefinedTable,
+    /// 42P07
+    DuplicateRelation,
     /// 42710
     Duplicate,
     /// 42809
@@ -115,6 +119,8 @@ impl Code {
             Code::Serialization => "40001",
             Code::DuplicateColumn => "42701",
             Code::UndefinedColumn => "42703",
+            Code::UndefinedTable => "42P01",
+            Code::DuplicateRelation => "42P07",
             Code::Duplicate => "42710",
             Code::WrongObject => "42809",
             Code::NotInState => "55000",

@@ -4,6 +4,7 @@
 use pgrx::pg_sys::Oid;
 
 use super::Ledger;
+use super::table_column::Relation;
 use crate::error::Result;
 use crate::pg::identity;
 use crate::pg::spi::bind;
@@ -111,5 +112,59 @@ impl Ledger {
                 done: row.require(3)?,
             })
         })
+    }
+
+    /// The indexes of a table, valid ones first.
+    pub fn indexes_of(&self, table: Oid) -> Result<Vec<Existing>> {
+        const SQL: &str = "SELECT i.indexrelid, pg_catalog.format('%I.%I', s.nspname, c.relname), i.indrelid::regclass::text, i.indisvalid, s.nspname::text, c.relname::text
+               FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+              WHERE i.indrelid = $1 ORDER BY i.indisvalid DESC, i.indexrelid";
+        self.select(SQL, &[bind(table)], |row| {
+            Ok(Existing {
+                id: row.get(1)?.unwrap_or(Oid::INVALID),
+                quoted: row.require(2)?,
+                table,
+                table_quoted: row.require(3)?,
+                valid: row.require(4)?,
+                schema: row.require(5)?,
+                name: row.require(6)?,
+            })
+        })
+    }
+
+    /// pg_get_indexdef
+    pub fn index_definition(&self, index: Oid) -> Result<String> {
+        const SQL: &str = "SELECT coalesce(pg_catalog.pg_get_indexdef($1), '')";
+        Ok(self
+            .select_one(SQL, &[bind(index)], |row| row.require(1))?
+            .unwrap_or_default())
+    }
+
+    /// The constraint that an index serves.
+    pub fn constraint_of_index(&self, index: Oid) -> Result<Option<String>> {
+        const SQL: &str = "SELECT n.conname::text FROM pg_catalog.pg_constraint n WHERE n.conindid = $1 AND n.contype IN ('p', 'u', 'x') LIMIT 1";
+        self.select_one(SQL, &[bind(index)], |row| row.require(1))
+    }
+
+    /// The partitions directly below a table, by name.
+    pub fn partitions(&self, table: Oid) -> Result<Vec<Relation>> {
+        const SQL: &str = "SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+              WHERE i.inhparent = $1 AND c.relkind IN ('r', 'p') AND NOT i.inhdetachpending ORDER BY c.relname, c.oid";
+        let children: Vec<Oid> = self.select(SQL, &[bind(table)], |row| {
+            Ok(row.get(1)?.unwrap_or(Oid::INVALID))
+        })?;
+        let found: Result<Vec<_>> = children
+            .into_iter()
+            .map(|child| self.find_relation(child))
+            .collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+
+    /// Whether a partition has its part of a partitioned table's index.
+    pub fn has_part_of_index(&self, partition: Oid, index: Oid) -> Result<bool> {
+        const SQL: &str = "SELECT true FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid
+              WHERE i.inhparent = $2 AND x.indrelid = $1";
+        let has = self.select_one(SQL, &[bind(partition), bind(index)], |row| row.require(1))?;
+        Ok(has.unwrap_or(false))
     }
 }

@@ -13,6 +13,8 @@ pub struct Relation {
     pub id: Oid,
     /// Schema and name, quoted.
     pub quoted: String,
+    /// Its name.
+    pub name: String,
     /// Its schema, quoted.
     pub schema: String,
     /// Its schema.
@@ -24,7 +26,7 @@ pub struct Relation {
 impl Ledger {
     /// The relation of that oid.
     pub fn find_relation(&self, id: Oid) -> Result<Option<Relation>> {
-        const SQL: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind::text, pg_catalog.quote_ident(n.nspname), n.nspname::text
+        const SQL: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind::text, pg_catalog.quote_ident(n.nspname), n.nspname::text, c.relname::text
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
         self.select_one(SQL, &[bind(id)], |row| {
             Ok(Relation {
@@ -33,6 +35,7 @@ impl Ledger {
                 kind: row.require(2)?,
                 schema: row.require(3)?,
                 schema_name: row.require(4)?,
+                name: row.require(5)?,
             })
         })
     }

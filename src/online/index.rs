@@ -1,5 +1,8 @@
 //! Indexes that are built while the table is used.
 
+mod partitioned;
+mod verbs;
+
 use std::cell::Cell;
 
 use pgrx::pg_sys::Oid;
@@ -10,7 +13,10 @@ use crate::engine::leftovers::run_alone;
 use crate::error::{Failure, Result};
 use crate::ledger::index::Existing;
 use crate::pg::lock;
-use crate::pg::transaction;
+use crate::pg::parse::{Script, Statement};
+use crate::pg::{transaction, twin};
+
+pub use verbs::{add, remove};
 
 /// How an index came to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,24 @@ pub fn ensure(session: &Session, wanted: &Wanted<'_>) -> Result<Made> {
     match run_alone(session.mode, wanted.sql) {
         Ok(()) => Ok(Made::Built),
         Err(failure) => Err(cleared(session, wanted, failure)),
+    }
+}
+
+/// Whether an index is what a CREATE INDEX makes, by the server's own word on an empty copy of its table.
+fn is_known(
+    session: &Session,
+    script: &Script,
+    statement: &Statement,
+    index: &Existing,
+) -> Result<bool> {
+    let same = transaction::undone(session.mode, || {
+        twin::make(script, statement, &index.table_quoted)?;
+        session.ledger.are_same_index(index.id, twin::INDEX)
+    });
+    match same {
+        Err(failure) if failure.sqlstate() == "57014" => Err(failure),
+        // The statement itself will meet the error.
+        same => Ok(same.unwrap_or(false)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every verb of online changes begins with: a session in which it may commit.
 
+use pgrx::pg_sys::Oid;
+
 use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::pg::error;
@@ -37,6 +39,18 @@ impl Session {
             ledger,
             mode,
             _no_transaction_timeout: WithoutTransactionTimeout::new(),
+        })
+    }
+
+    /// Schema and name of a relation, quoted.
+    pub fn table_name(&self, table: Oid) -> Result<String> {
+        let found = transaction::committed(self.mode, || self.ledger.find_relation(table))?;
+        found.map(|relation| relation.quoted).ok_or_else(|| {
+            Failure::new(
+                Code::UndefinedTable,
+                format!("there is no table with oid {}", table.to_u32()),
+                "name the table: 'public.orders'",
+            )
         })
     }
 

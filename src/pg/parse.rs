@@ -6,6 +6,7 @@
 
 mod alone;
 mod control;
+pub mod index;
 mod kind;
 mod privileged;
 mod refused;
