@@ -148,7 +148,8 @@ impl Wanted<'_> {
             }
         }
         let name = parse::target(self.statement).map(|target| target.name);
-        run_statement_alone(self.session.mode, self.script, self.statement)
+        let run = index::copied(self.statement);
+        run_statement_alone(self.session.mode, self.script, &run)
             .map_err(|failure| self.cleared(name.as_deref(), failure))
     }
 
@@ -207,7 +208,9 @@ pub fn remove(session: &Session, table: Oid, name: &str) -> Result<()> {
             ),
         ));
     }
-    let is_partitioned = relation.as_ref().is_some_and(|relation| relation.kind == "p");
+    let is_partitioned = relation
+        .as_ref()
+        .is_some_and(|relation| relation.kind == "p");
     match is_partitioned {
         // The server has no concurrent form of it; it takes its locks for a moment.
         true => attempts::committed(session, name, || {

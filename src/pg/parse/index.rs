@@ -44,6 +44,18 @@ pub fn gives_name(statement: &Statement) -> bool {
     }
 }
 
+/// A copy to run: the server writes into the tree what it finds out about the table, and nobody else can use it then.
+pub fn copied(statement: &Statement) -> Statement {
+    Statement {
+        kind: statement.kind.clone(),
+        start: statement.start,
+        end: statement.end,
+        privileged: statement.privileged,
+        // SAFETY: the raw tree belongs to the statement; the copy lives in the current context.
+        raw: unsafe { pg_sys::copyObjectImpl(statement.raw.cast()) } as *mut pg_sys::RawStmt,
+    }
+}
+
 /// The same index of another table: concurrently, or as the part of a partitioned table's index that holds no rows. Without a name the
 /// server's rule gives one.
 pub fn for_table(
