@@ -280,6 +280,18 @@ def test_the_wrong_table_column_or_role_is_told(db):
         other.execute(Change("type").call(verb))
 
 
+@pytest.mark.parametrize("name", [*RENAME.values(), *TYPE.values(), "update_in_batches", "remove_concurrent_index", "add_concurrent_index"])
+def test_null_for_what_has_no_default_is_refused_by_name(db, name):
+    make_table(db, rows=3)
+    arguments, defaults = db.rows("SELECT proargnames, pronargdefaults FROM pg_proc WHERE proname = %s", [name])[0]
+    needed = arguments[: len(arguments) - defaults] or arguments[:2]
+    for argument in needed:
+        given = ", ".join(f'"{other}" => ' + ("NULL" if other == argument else "'t'") for other in needed)
+        message = "either a table and its elements, or a definition" if name == "add_concurrent_index" else f"{argument} must not be null"
+        with expect_error("22023", message=message, hint=re.compile(".")):
+            db.connect().execute(f"CALL belay.{name}({given})")
+
+
 def test_a_rename_is_found_from_the_other_end(db):
     """GitLab's old way: what takes a rename back is a rename the other way round."""
     make_table(db, rows=30)

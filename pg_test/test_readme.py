@@ -89,6 +89,7 @@ def steady(printed: str) -> str:
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([+-]\d\d)?", "TIMESTAMP"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?", "DURATION"),
         (r"\b(\d+ ms|\d+\.\d s|\d+ min \d+ s)\b", "TIME"),
+        (r"\d+ rows per second", "N rows per second"),
         (r"\b(PID|pid) \d+", "pid N"),
         (r"(PL/pgSQL function \S+) line \d+", r"\1 line N"),
         (r"-{3,}", "-"),

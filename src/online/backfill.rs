@@ -149,7 +149,7 @@ fn refuse_set(session: &Session, backfill: &Backfill, table: &Relation) -> Resul
                 "table {} has no key: an updated row moves, and would be met again",
                 table.quoted
             ),
-            "pass where => the condition that tells which rows are left, as in where => 'amount_cents IS NULL'",
+            "pass \"where\" => the condition that tells which rows are left, as in \"where\" => 'amount_cents IS NULL'",
         ));
     }
     Ok(())

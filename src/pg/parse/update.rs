@@ -49,7 +49,7 @@ pub fn check_condition(condition: &str) -> Result<()> {
         Failure::new(
             Code::InvalidParameter,
             "where is not one condition",
-            "write what stands behind WHERE: where => 'amount_cents IS NULL'",
+            "write what stands behind WHERE: \"where\" => 'amount_cents IS NULL'",
         )
         .detail(condition.to_owned())
     };

@@ -111,7 +111,9 @@ unsafe fn parsed(
         Failure::new(
             Code::InvalidParameter,
             format!("\"{text}\" is not one expression"),
-            format!("write an expression over \"{variable}\", as in using => 'upper({variable})'"),
+            format!(
+                "write an expression over \"{variable}\", as in \"using\" => 'upper({variable})'"
+            ),
         )
     };
     let name = CString::new(variable).map_err(|_| refused())?;
@@ -177,7 +179,7 @@ fn no_cast(from: pg_sys::Oid, to: pg_sys::Oid) -> Failure {
             name(from),
             name(to)
         ),
-        "pass using => and back => expressions that make one of the other, as in back => 'c::integer'",
+        "pass \"using\" => and back => expressions that make one of the other, as in back => 'c::integer'",
     )
 }
 
