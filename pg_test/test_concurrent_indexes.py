@@ -87,8 +87,8 @@ def test_gl_23_what_is_not_there_is_told_and_nothing_is_removed(t):
     session.execute("CALL belay.remove_concurrent_index('t', 'nonsense')")
     assert session.messages == ['table public.t has no index "nonsense": nothing to do']
     t.execute("CREATE TABLE other (a int PRIMARY KEY)")
-    session.execute("CALL belay.remove_concurrent_index('t', 'other_pkey')")
-    assert indexes(t, "other") == {"other_pkey": True}
+    with expect_error("42809", message='index "other_pkey" is of table public.other, not of public.t'):
+        session.execute("CALL belay.remove_concurrent_index('t', 'other_pkey')")
     with expect_error("55000", hint="ALTER TABLE public.other DROP CONSTRAINT other_pkey"):
         session.execute("CALL belay.remove_concurrent_index('other', 'other_pkey')")
 
@@ -119,8 +119,10 @@ def test_what_is_no_index_is_told(t, definition, sqlstate):
 
 def test_a_build_that_fails_leaves_nothing_behind(t):
     t.execute("INSERT INTO t VALUES (1)")
+    session = t.connect(options="-c lock_timeout=3s")
     with expect_error("23505") as error:
-        t.connect().execute(add("CREATE UNIQUE INDEX i ON t (a)"))
+        session.execute(add("CREATE UNIQUE INDEX i ON t (a)"))
+    assert session.one("SHOW lock_timeout") == "3s"
     assert error.detail == "Key (a)=(1) is duplicated."
     assert indexes(t) == {}
 
@@ -156,6 +158,21 @@ def test_a_killed_build_is_taken_up_again(crash_server, new_database):
     assert indexes(db) == {"i": False}
     db.connect().execute(add("CREATE INDEX i ON t (a)"))
     assert indexes(db) == {"i": True}
+
+
+def test_somebody_who_holds_the_table_is_not_waited_for_without_limit(t):
+    t.execute("CREATE INDEX i ON t (a)")
+    blocker = t.connect(autocommit=False)
+    blocker.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    run = t.start(add("CREATE INDEX i ON t (a)"), options="-c belay.lock_timeout=30ms -c belay.lock_retries=1")
+    with expect_error("55P03", detail=re.compile(f"pid {blocker.info.backend_pid}")):
+        run.finish()
+
+
+def test_the_index_of_a_deferrable_constraint_is_not_the_one_that_is_wanted(t):
+    t.execute("ALTER TABLE t ADD CONSTRAINT later UNIQUE (a) DEFERRABLE")
+    t.connect().execute(add("CREATE UNIQUE INDEX ON t (a)"))
+    assert indexes(t) == {"later": True, "t_a_idx": True}
 
 
 PARTITIONED = """
@@ -195,6 +212,24 @@ def test_of_a_partitioned_table_a_build_that_stopped_halfway_is_gone_on_with(db)
     built = db.one("SELECT 'p_1_k_a_b_idx'::regclass::oid")
     session.execute(add("CREATE UNIQUE INDEX i ON p (k, a, b)"))
     assert indexes(db, "p") == {"i": True} and db.one("SELECT 'p_1_k_a_b_idx'::regclass::oid") == built
+
+
+def test_of_a_partitioned_table_what_is_attached_and_not_valid_is_completed(db):
+    db.execute(PARTITIONED)
+    db.execute("CREATE INDEX i ON ONLY p (a); CREATE INDEX part ON ONLY p_2 (a); ALTER INDEX i ATTACH PARTITION part; CREATE INDEX below ON p_2a (a)")
+    db.connect().execute(add("CREATE INDEX i ON p (a)"))
+    assert [name for (name,) in db.rows(ALL, ["i"])] == ["below", "i", "p_1_a_idx", "p_2b_a_idx", "p_3_a_idx", "part"]
+    assert db.one("SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid IN (SELECT relid FROM pg_partition_tree('i'))") is True
+    db.connect().execute(add("CREATE INDEX j ON p (a)"))
+    assert db.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'j'::regclass") is True
+
+
+def test_foreign_partitions_are_refused_up_front(db):
+    db.execute(PARTITIONED)
+    db.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE p_9 PARTITION OF p FOR VALUES IN (9) SERVER s")
+    with expect_error("0A000", detail="public.p_9"):
+        db.connect().execute(add("CREATE INDEX i ON p (a)"))
+    assert indexes(db, "p") == {}
 
 
 def test_in_a_migration_both_run_outside_a_transaction_by_themselves(t):

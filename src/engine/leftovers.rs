@@ -13,7 +13,7 @@ use crate::error::{Code, Failure, Result};
 use crate::ledger::leftover::{self, Index};
 use crate::pg::parse::{self, Alone, Kind, Script, Statement};
 use crate::pg::transaction::{self, Mode};
-use crate::pg::{cancel, portal};
+use crate::pg::{cancel, portal, settings};
 
 /// What was found of a statement that had begun.
 #[derive(Debug, PartialEq, Eq)]
@@ -243,5 +243,13 @@ pub fn run_alone(mode: Mode, command: &str) -> Result<()> {
 /// Runs one statement that commits by itself, and waits as long as it takes.
 pub fn run_statement_alone(mode: Mode, script: &Script, statement: &Statement) -> Result<()> {
     let run = || cancel::allow(|| portal::run(script, statement, true));
-    transaction::committed(mode, || without_lock_timeout(run))
+    let lock_timeout = settings::get(c"lock_timeout");
+    transaction::committed(mode, || without_lock_timeout(run)).or_else(|failure| {
+        // An error has jumped over what puts it back.
+        transaction::committed(mode, || {
+            settings::set_text_for_session(c"lock_timeout", &lock_timeout);
+            Ok(())
+        })?;
+        Err(failure)
+    })
 }

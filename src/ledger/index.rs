@@ -10,7 +10,7 @@ use crate::pg::identity;
 use crate::pg::spi::bind;
 
 /// An index that has the name that is wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
     /// Its oid.
     pub id: Oid,
@@ -26,6 +26,8 @@ pub struct Existing {
     pub table_quoted: String,
     /// pg_index.indisvalid.
     pub valid: bool,
+    /// Whether it is part of a partitioned table's index.
+    pub is_part: bool,
 }
 
 /// A session that is building an index.
@@ -44,7 +46,7 @@ impl Ledger {
     pub fn find_index(&self, schema: Option<&str>, name: &str) -> Result<Option<Existing>> {
         const SQL: &str = "SELECT i.indexrelid, i.indexrelid::regclass::text, i.indrelid, i.indrelid::regclass::text, i.indisvalid,
                     (SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                      WHERE c.oid = i.indexrelid)
+                      WHERE c.oid = i.indexrelid), (SELECT c.relispartition FROM pg_catalog.pg_class c WHERE c.oid = i.indexrelid)
                FROM pg_catalog.pg_index i
               WHERE i.indexrelid = pg_catalog.to_regclass(
                     coalesce(pg_catalog.quote_ident($1) || '.', '') || pg_catalog.quote_ident($2))";
@@ -57,6 +59,7 @@ impl Ledger {
                 table_quoted: row.require(4)?,
                 valid: row.require(5)?,
                 schema: row.require(6)?,
+                is_part: row.require(7)?,
             })
         })
     }
@@ -76,7 +79,7 @@ impl Ledger {
                     pg_catalog.pg_index b JOIN pg_catalog.pg_class cb ON cb.oid = b.indexrelid
               WHERE a.indexrelid = $1 AND b.indexrelid = pg_catalog.to_regclass($2)
                 AND ca.relam = cb.relam AND ca.reloptions IS NOT DISTINCT FROM cb.reloptions
-                AND a.indisunique = b.indisunique AND a.indnullsnotdistinct = b.indnullsnotdistinct
+                AND a.indisunique = b.indisunique AND a.indimmediate = b.indimmediate AND a.indnullsnotdistinct = b.indnullsnotdistinct
                 AND a.indnatts = b.indnatts AND a.indnkeyatts = b.indnkeyatts
                 AND a.indcollation = b.indcollation AND a.indclass = b.indclass AND a.indoption = b.indoption
                 AND pg_catalog.pg_get_expr(a.indpred, a.indrelid) IS NOT DISTINCT FROM pg_catalog.pg_get_expr(b.indpred, b.indrelid)
@@ -116,7 +119,7 @@ impl Ledger {
 
     /// The indexes of a table, valid ones first.
     pub fn indexes_of(&self, table: Oid) -> Result<Vec<Existing>> {
-        const SQL: &str = "SELECT i.indexrelid, pg_catalog.format('%I.%I', s.nspname, c.relname), i.indrelid::regclass::text, i.indisvalid, s.nspname::text, c.relname::text
+        const SQL: &str = "SELECT i.indexrelid, pg_catalog.format('%I.%I', s.nspname, c.relname), i.indrelid::regclass::text, i.indisvalid, s.nspname::text, c.relname::text, c.relispartition
                FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
               WHERE i.indrelid = $1 ORDER BY i.indisvalid DESC, i.indexrelid";
         self.select(SQL, &[bind(table)], |row| {
@@ -128,6 +131,7 @@ impl Ledger {
                 valid: row.require(4)?,
                 schema: row.require(5)?,
                 name: row.require(6)?,
+                is_part: row.require(7)?,
             })
         })
     }
@@ -160,11 +164,23 @@ impl Ledger {
         Ok(found?.into_iter().flatten().collect())
     }
 
-    /// Whether a partition has its part of a partitioned table's index.
-    pub fn has_part_of_index(&self, partition: Oid, index: Oid) -> Result<bool> {
-        const SQL: &str = "SELECT true FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid
+    /// A partition's part of a partitioned table's index.
+    pub fn part_of_index(&self, partition: Oid, index: Oid) -> Result<Option<Existing>> {
+        const SQL: &str = "SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid
               WHERE i.inhparent = $2 AND x.indrelid = $1";
-        let has = self.select_one(SQL, &[bind(partition), bind(index)], |row| row.require(1))?;
-        Ok(has.unwrap_or(false))
+        let part: Option<Oid> = self
+            .select_one(SQL, &[bind(partition), bind(index)], |row| row.get(1))?
+            .flatten();
+        let of_partition = self.indexes_of(partition)?;
+        Ok(of_partition
+            .into_iter()
+            .find(|index| Some(index.id) == part))
+    }
+
+    /// The partitions of a table, at any depth, that are foreign tables.
+    pub fn foreign_partitions(&self, table: Oid) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT c.oid::regclass::text FROM pg_catalog.pg_partition_tree($1) t JOIN pg_catalog.pg_class c ON c.oid = t.relid
+              WHERE c.relkind = 'f' ORDER BY 1";
+        self.select(SQL, &[bind(table)], |row| row.require(1))
     }
 }

@@ -27,6 +27,25 @@ pub fn committed<T>(
     retry::attempts(what, || Ok(Limits::of_session()), between, attempt)
 }
 
+/// As [`committed`], for what only looks: whatever `body` does in the database is undone. Locks on tables that the session
+/// holds are released.
+pub fn undone<T>(session: &Session, what: &str, mut body: impl FnMut() -> Result<T>) -> Result<T> {
+    let between = |pause| {
+        transaction::attempt(session.mode, || {
+            client::sleep(pause);
+            client::boundary()
+        })
+    };
+    let attempt = || {
+        let looked = transaction::undone(session.mode, || {
+            let _watch = lock_waits::limit_lock_waits(None);
+            body()
+        });
+        looked.map_err(|failure| explained(session, failure))
+    };
+    retry::attempts(what, || Ok(Limits::of_session()), between, attempt)
+}
+
 fn once<T>(session: &Session, body: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = transaction::committed(session.mode, || {
         let level = settings::open_level();

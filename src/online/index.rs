@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::engine::leftovers::run_alone;
 use crate::error::{Failure, Result};
 use crate::ledger::index::Existing;
+use crate::pg::client;
 use crate::pg::lock;
 use crate::pg::parse::{Script, Statement};
 use crate::pg::{transaction, twin};
@@ -57,23 +58,30 @@ pub fn ensure(session: &Session, wanted: &Wanted<'_>) -> Result<Made> {
     }
     match run_alone(session.mode, wanted.sql) {
         Ok(()) => Ok(Made::Built),
-        Err(failure) => Err(cleared(session, wanted, failure)),
+        Err(failure) => {
+            let place = (wanted.table, wanted.schema, wanted.name);
+            Err(cleared(session, place, failure))
+        }
     }
 }
 
-/// Whether an index is what a CREATE INDEX makes, by the server's own word on an empty copy of its table.
+/// Whether an index is what a CREATE INDEX makes, by the server's own word on an empty copy of its table. Releases the locks on
+/// tables that the session holds.
 fn is_known(
     session: &Session,
     script: &Script,
     statement: &Statement,
     index: &Existing,
 ) -> Result<bool> {
-    let same = transaction::undone(session.mode, || {
+    let same = attempts::undone(session, &index.table_quoted, || {
         twin::make(script, statement, &index.table_quoted)?;
         session.ledger.are_same_index(index.id, twin::INDEX)
     });
     match same {
-        Err(failure) if failure.sqlstate() == "57014" => Err(failure),
+        // Nothing is known then: a lock, a cancel, no right to make temporary tables.
+        Err(failure) if ["55P03", "57014", "42501"].contains(&failure.sqlstate().as_str()) => {
+            Err(failure)
+        }
         // The statement itself will meet the error.
         same => Ok(same.unwrap_or(false)),
     }
@@ -105,13 +113,29 @@ pub fn drop_concurrently(session: &Session, index: &Existing) -> Result<()> {
 }
 
 /// A build that failed leaves nothing; only after a cancel the next call has to clear up.
-fn cleared(session: &Session, wanted: &Wanted<'_>, failure: Failure) -> Failure {
-    if failure.sqlstate() != "57014"
-        && let Ok(Some(left)) = find(session, wanted)
+fn cleared(
+    session: &Session,
+    (table, schema, name): (Oid, &str, &str),
+    failure: Failure,
+) -> Failure {
+    if failure.sqlstate() == "57014" {
+        return failure;
+    }
+    // Under the lock nobody is building it. The build's own error matters more than what goes wrong here.
+    let Ok(_held) = hold(session, table, name) else {
+        return failure;
+    };
+    let left = transaction::committed(session.mode, || {
+        session.ledger.find_index(Some(schema), name)
+    });
+    if let Ok(Some(left)) = left
         && !left.valid
+        && left.table == table
+        && drop_concurrently(session, &left).is_err()
     {
-        // The build's own error matters more.
-        let _ = drop_concurrently(session, &left);
+        client::notice(format!(
+            "index \"{name}\" is left INVALID; the same call builds it again"
+        ));
     }
     failure
 }

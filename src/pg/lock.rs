@@ -13,6 +13,9 @@ pub const COLUMNS_CLASS: i32 = 0x626c_636f;
 /// First key of the lock of whoever runs a backfill; the second is the backfill's number. ASCII "blbf".
 pub const BACKFILL_CLASS: i32 = 0x626c_6266;
 
+/// First key of the lock of whoever adds an index to a partitioned table; the second is the table's oid. ASCII "blix".
+pub const INDEX_CLASS: i32 = 0x626c_6978;
+
 /// Takes a lock for the session if nobody holds it, this session included; never waits.
 pub fn try_hold(class: i32, key: u32) -> bool {
     let key = key as i32;

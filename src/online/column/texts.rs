@@ -155,7 +155,7 @@ impl Texts {
             &self.forth,
             &self.back,
         ]
-        .map(|text| quote_literal(text));
+        .map(quote_literal);
         vec![
             format!(
                 "CREATE OR REPLACE TRIGGER {name} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION belay.sync_columns({})",
@@ -206,7 +206,7 @@ impl Texts {
 
     fn conversion(&self) -> String {
         [&self.variable, &self.forth, &self.back]
-            .map(|text| quote_literal(text))
+            .map(quote_literal)
             .join(", ")
     }
 

@@ -14,11 +14,12 @@ const LOOKS: usize = 10;
 
 /// Builds it, or goes on where an earlier call stopped.
 pub fn build(wanted: &Wanted<'_>, name: &str, there: Option<Existing>) -> Result<()> {
+    refuse_foreign(wanted)?;
     if there.is_none() {
         make_root(wanted, name)?;
     }
     for _ in 0..LOOKS {
-        let root = wanted.find(Some(name))?;
+        let root = wanted.find(Some(name), false)?;
         match root {
             Some(root) if root.valid => {
                 client::notice(format!(
@@ -58,9 +59,15 @@ fn parts(wanted: &Wanted<'_>, root: &Existing) -> Result<()> {
     let partitions =
         transaction::committed(session.mode, || session.ledger.partitions(wanted.table.id))?;
     for partition in partitions {
-        let attached = || session.ledger.has_part_of_index(partition.id, root.id);
-        if transaction::committed(session.mode, attached)? {
-            continue;
+        let part = || session.ledger.part_of_index(partition.id, root.id);
+        match transaction::committed(session.mode, part)? {
+            Some(part) if part.valid => continue,
+            // Below it something is missing.
+            Some(part) if partition.kind == "p" => {
+                complete_part(wanted, &partition, part)?;
+                continue;
+            }
+            _ => {}
         }
         let part = make_part(wanted, &partition)?;
         let attach = format!(
@@ -78,7 +85,20 @@ fn parts(wanted: &Wanted<'_>, root: &Existing) -> Result<()> {
     Ok(())
 }
 
-/// The index of one partition: one that is there, or a new one.
+fn complete_part(wanted: &Wanted<'_>, partition: &Relation, part: Existing) -> Result<()> {
+    let table = (partition.schema_name.as_str(), partition.name.as_str());
+    let statement = index::for_table(wanted.statement, table, Some(&part.name), true);
+    let below = Wanted {
+        session: wanted.session,
+        script: wanted.script,
+        statement: &statement,
+        table: partition,
+    };
+    let name = part.name.clone();
+    build(&below, &name, Some(part))
+}
+
+/// The index of one partition: one that is there and part of no other, or a new one.
 fn make_part(wanted: &Wanted<'_>, partition: &Relation) -> Result<Existing> {
     let table = (partition.schema_name.as_str(), partition.name.as_str());
     let statement = index::for_table(wanted.statement, table, None, true);
@@ -88,25 +108,47 @@ fn make_part(wanted: &Wanted<'_>, partition: &Relation) -> Result<Existing> {
         statement: &statement,
         table: partition,
     };
-    let there = part.find(None)?;
-    match there {
-        Some(there) if there.valid => return Ok(there),
-        there if partition.kind == "p" => {
-            let name = match &there {
-                Some(there) => there.name.clone(),
-                None => chosen_name(&part)?,
-            };
-            build(&part, &name, there)?;
+    if partition.kind == "p" {
+        match part.find(None, true)? {
+            Some(there) if there.valid => return Ok(there),
+            there => {
+                let name = match &there {
+                    Some(there) => there.name.clone(),
+                    None => chosen_name(&part)?,
+                };
+                build(&part, &name, there)?;
+            }
         }
-        there => part.build(there)?,
+    } else if let Some(there) = part.build(None, true)? {
+        return Ok(there);
     }
-    part.find(None)?.ok_or_else(|| {
+    part.find(None, true)?.ok_or_else(|| {
         Failure::new(
             Code::NotInState,
             format!("the index of partition {} has gone again", partition.quoted),
             "call the same again",
         )
     })
+}
+
+/// A foreign table has no indexes, and without its part the index would never be valid.
+fn refuse_foreign(wanted: &Wanted<'_>) -> Result<()> {
+    let session = wanted.session;
+    let foreign = transaction::committed(session.mode, || {
+        session.ledger.foreign_partitions(wanted.table.id)
+    })?;
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::NotSupported,
+        format!(
+            "table {} has partitions that are foreign tables",
+            wanted.table.quoted
+        ),
+        "build the index of each other partition by itself",
+    )
+    .detail(foreign.join("\n")))
 }
 
 /// As the server would name it.

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys::Oid;
 
-use super::{drop_concurrently, hold, is_known, partitioned};
+use super::{cleared, drop_concurrently, hold, is_known, partitioned};
 use crate::engine::leftovers::run_statement_alone;
 use crate::error::{Code, Failure, Result};
 use crate::ledger::index::Existing;
@@ -11,7 +11,7 @@ use crate::online::attempts;
 use crate::online::session::Session;
 use crate::pg::parse::{self, Script, Statement, index};
 use crate::pg::portal::Memory;
-use crate::pg::{client, transaction};
+use crate::pg::{client, lock, transaction};
 
 /// Builds the index that a CREATE INDEX defines, if it is not there.
 pub fn add(session: &Session, definition: &str) -> Result<()> {
@@ -29,20 +29,24 @@ pub fn add(session: &Session, definition: &str) -> Result<()> {
         statement,
         table: &table,
     };
-    match wanted.find(named.then_some(name.as_str()))? {
-        Some(there) if there.valid => {
-            client::notice(format!(
-                "index \"{}\" of table {} is there and valid",
-                there.name, table.quoted
-            ));
-            Ok(())
+    let given = named.then_some(name.as_str());
+    match table.kind.as_str() {
+        "p" => {
+            let what = format!("an index of table {} is being added", table.quoted);
+            session.alone_at(lock::INDEX_CLASS, table.id.to_u32(), &what, || match wanted
+                .find(given, false)?
+            {
+                Some(there) if there.valid => Ok(wanted.tell(&there)),
+                there => partitioned::build(&wanted, &name, there),
+            })
         }
-        there if table.kind == "p" => partitioned::build(&wanted, &name, there),
-        there => {
-            wanted.build(there)?;
-            client::notice(format!("built index \"{name}\" of table {}", table.quoted));
-            Ok(())
-        }
+        _ => match wanted.build(given, false)? {
+            Some(there) => Ok(wanted.tell(&there)),
+            None => {
+                client::notice(format!("built index \"{name}\" of table {}", table.quoted));
+                Ok(())
+            }
+        },
     }
 }
 
@@ -87,12 +91,17 @@ pub(super) struct Wanted<'a> {
 impl Wanted<'_> {
     /// The index that is there already: of that name, or else any that is the same. An index of the name that is another one
     /// is an error.
-    pub fn find(&self, name: Option<&str>) -> Result<Option<Existing>> {
+    ///
+    /// `detached`: one that is part of another index already is none.
+    pub fn find(&self, name: Option<&str>, detached: bool) -> Result<Option<Existing>> {
         let (ledger, table) = (&self.session.ledger, self.table);
-        let candidates = transaction::committed(self.session.mode, || ledger.indexes_of(table.id))?;
         let same = |index: &Existing| is_known(self.session, self.script, self.statement, index);
         let Some(name) = name else {
-            for index in candidates {
+            let candidates = self.indexes()?;
+            for index in candidates
+                .into_iter()
+                .filter(|index| !(detached && index.is_part))
+            {
                 if same(&index)? {
                     return Ok(Some(index));
                 }
@@ -128,48 +137,51 @@ impl Wanted<'_> {
         )))
     }
 
-    /// Builds it; what an earlier build left INVALID goes first.
-    pub fn build(&self, left: Option<Existing>) -> Result<()> {
-        let _held = hold(self.session, self.table.id, &self.table.quoted)?;
-        if let Some(left) = left {
-            // Under the lock nobody is building it.
-            let now = transaction::committed(self.session.mode, || {
-                self.session
-                    .ledger
-                    .find_index(Some(&left.schema), &left.name)
-            })?;
-            match now {
-                Some(index) if index.valid => return Ok(()),
-                Some(index) => {
-                    drop_concurrently(self.session, &index)?;
-                    client::notice(format!("removed invalid index \"{}\"", index.name));
-                }
-                None => {}
-            }
-        }
-        let name = parse::target(self.statement).map(|target| target.name);
-        let run = index::copied(self.statement);
-        run_statement_alone(self.session.mode, self.script, &run)
-            .map_err(|failure| self.cleared(name.as_deref(), failure))
+    fn indexes(&self) -> Result<Vec<Existing>> {
+        transaction::committed(self.session.mode, || {
+            self.session.ledger.indexes_of(self.table.id)
+        })
     }
 
-    /// A build that failed leaves nothing; only after a cancel the next call has to clear up.
-    fn cleared(&self, name: Option<&str>, failure: Failure) -> Failure {
-        let left = |name| {
-            transaction::committed(self.session.mode, || {
-                self.session
-                    .ledger
-                    .find_index(Some(&self.table.schema_name), name)
-            })
+    pub fn tell(&self, there: &Existing) {
+        client::notice(format!(
+            "index \"{}\" of table {} is there and valid",
+            there.name, self.table.quoted
+        ));
+    }
+
+    /// Builds it, unless it is there: then that one. What an earlier build left INVALID goes first.
+    pub fn build(&self, name: Option<&str>, detached: bool) -> Result<Option<Existing>> {
+        let (left, _held) = loop {
+            let before = self.indexes()?;
+            let there = self.find(name, detached)?;
+            if there.as_ref().is_some_and(|index| index.valid) {
+                return Ok(there);
+            }
+            let held = hold(self.session, self.table.id, &self.table.quoted)?;
+            // Under the lock nobody begins a build or ends one; what came before it is looked at again.
+            if self.indexes()? == before {
+                break (there, held);
+            }
         };
-        if failure.sqlstate() != "57014"
-            && let Some(Ok(Some(left))) = name.map(left)
-            && !left.valid
-        {
-            // The build's own error matters more.
-            let _ = drop_concurrently(self.session, &left);
+        if let Some(left) = left {
+            drop_concurrently(self.session, &left)?;
+            client::notice(format!("removed invalid index \"{}\"", left.name));
         }
-        failure
+        let run = index::copied(self.statement);
+        let made = parse::target(self.statement).map(|target| target.name);
+        let done = run_statement_alone(self.session.mode, self.script, &run);
+        done.map(|()| None).map_err(|failure| match made {
+            Some(made) => {
+                let place = (
+                    self.table.id,
+                    self.table.schema_name.as_str(),
+                    made.as_str(),
+                );
+                cleared(self.session, place, failure)
+            }
+            None => failure,
+        })
     }
 }
 
@@ -188,6 +200,7 @@ pub fn remove(session: &Session, table: Oid, name: &str) -> Result<()> {
         .as_ref()
         .map_or("", |relation| relation.quoted.as_str());
     let Some(index) = there else {
+        refuse_of_other_table(session, relation.as_ref(), name)?;
         client::notice(format!(
             "table {table_name} has no index \"{name}\": nothing to do"
         ));
@@ -227,4 +240,29 @@ pub fn remove(session: &Session, table: Oid, name: &str) -> Result<()> {
     }
     client::notice(format!("removed index \"{name}\" of table {table_name}"));
     Ok(())
+}
+
+/// Whoever names the wrong table is told.
+fn refuse_of_other_table(session: &Session, table: Option<&Relation>, name: &str) -> Result<()> {
+    let Some(table) = table else {
+        return Ok(());
+    };
+    let other = transaction::committed(session.mode, || {
+        session.ledger.find_index(Some(&table.schema_name), name)
+    })?;
+    match other {
+        None => Ok(()),
+        Some(other) => Err(Failure::new(
+            Code::WrongObject,
+            format!(
+                "index \"{name}\" is of table {}, not of {}",
+                other.table_quoted, table.quoted
+            ),
+            format!(
+                "CALL belay.remove_concurrent_index({}, {})",
+                pgrx::spi::quote_literal(&other.table_quoted),
+                pgrx::spi::quote_literal(name)
+            ),
+        )),
+    }
 }
