@@ -5,25 +5,28 @@
 //! change ends in one short transaction: either the copy goes, or it takes the source's place and the source goes.
 //! Whatever was begun is found again by the change's row, so that each verb goes on where the last one stopped.
 
+mod asked;
 mod carry;
 mod found;
 mod obstacles;
 mod pair;
 mod texts;
-
-use pgrx::pg_sys::Oid;
+mod told;
 
 use self::found::{Found, find};
 use self::pair::Work;
+use self::told::{nothing, tell_both, under_way};
 use super::attempts;
 use super::session::Session;
 use crate::error::{Code, Failure, Result};
-use crate::ledger::column_change::{ColumnChange, Phase, Types};
+use crate::ledger::column_change::Phase;
 use crate::pg::client;
 use crate::pg::lock::COLUMNS_CLASS;
 use crate::pg::parse;
 use crate::pg::portal::Memory;
 use crate::pg::transaction;
+
+pub use self::asked::{Asked, Family, RENAME, TYPE, second_column};
 
 /// What a verb does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,80 +39,6 @@ pub enum Verb {
     Cleanup,
     /// new → both
     UndoCleanup,
-}
-
-/// The names of the four verbs of a family, for messages.
-#[derive(Debug, Clone, Copy)]
-pub struct Family {
-    /// `rename_column_concurrently`
-    pub begin: &'static str,
-    /// `undo_rename_column_concurrently`
-    pub undo: &'static str,
-    /// `cleanup_concurrent_column_rename`
-    pub cleanup: &'static str,
-    /// `undo_cleanup_concurrent_column_rename`
-    pub undo_cleanup: &'static str,
-}
-
-/// Renames.
-pub const RENAME: Family = Family {
-    begin: "rename_column_concurrently",
-    undo: "undo_rename_column_concurrently",
-    cleanup: "cleanup_concurrent_column_rename",
-    undo_cleanup: "undo_cleanup_concurrent_column_rename",
-};
-
-/// Changes of types.
-pub const TYPE: Family = Family {
-    begin: "change_column_type_concurrently",
-    undo: "undo_change_column_type_concurrently",
-    cleanup: "cleanup_concurrent_column_type_change",
-    undo_cleanup: "undo_cleanup_concurrent_column_type_change",
-};
-
-/// What is asked for.
-#[derive(Debug)]
-pub struct Asked {
-    /// The table.
-    pub table: Oid,
-    /// The column's name in phase old.
-    pub first: String,
-    /// Its name in phase new; of a type change the second column's.
-    pub second: String,
-    /// The family.
-    pub family: Family,
-    /// What a type change begins with: the new type and the expressions; `None` otherwise.
-    pub types: Option<Types>,
-}
-
-impl Asked {
-    /// Whether it is about a type.
-    pub fn is_type(&self) -> bool {
-        self.family.begin == TYPE.begin
-    }
-
-    /// The call of a verb with the same columns, for hints.
-    fn call(&self, verb: &str, found: &Found) -> String {
-        let quote = pgrx::spi::quote_literal::<&str>;
-        let (table, first) = (quote(&found.table.quoted), quote(&self.first));
-        match self.is_type() {
-            true => format!("CALL belay.{verb}({table}, {first})"),
-            false => format!(
-                "CALL belay.{verb}({table}, {first}, {})",
-                quote(&self.second)
-            ),
-        }
-    }
-}
-
-/// The name of the second column of a type change.
-pub fn second_column(column: &str) -> String {
-    const SUFFIX: &str = "_for_type_change";
-    let mut end = column.len().min(63 - SUFFIX.len());
-    while !column.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{SUFFIX}", &column[..end])
 }
 
 /// At most 63 bytes, as names are. What is cut gets a mark of what it was, so that two names stay two.
@@ -355,43 +284,4 @@ fn refuse_other_types(session: &Session, asked: &Asked, found: &mut Found) -> Re
         )
         .detail(under_way(change))),
     }
-}
-
-fn under_way(change: &ColumnChange) -> String {
-    let types = change.types.as_ref();
-    let text = |expression: Option<&String>| expression.map_or("a cast".to_owned(), String::clone);
-    format!(
-        "to {}, using {}, back {}",
-        types.map_or("", |types| types.new.as_str()),
-        text(types.and_then(|types| types.forth.as_ref())),
-        text(types.and_then(|types| types.back.as_ref())),
-    )
-}
-
-fn nothing(asked: &Asked, found: &Found, why: &str) {
-    let what = match asked.is_type() {
-        true => format!("the change of the type of column \"{}\"", asked.first),
-        false => format!(
-            "the rename of column \"{}\" to \"{}\"",
-            asked.first, asked.second
-        ),
-    };
-    client::notice(format!(
-        "table {}: {what} {why}: nothing to do",
-        found.table.quoted
-    ));
-}
-
-fn tell_both(asked: &Asked, found: &Found) {
-    client::notice_with_hint(
-        format!(
-            "columns \"{}\" and \"{}\" of table {} are kept in step: both can be used",
-            asked.first, asked.second, found.table.quoted
-        ),
-        format!(
-            "{} when no code uses the old form any more; {} takes it back",
-            asked.call(asked.family.cleanup, found),
-            asked.call(asked.family.undo, found)
-        ),
-    );
 }
