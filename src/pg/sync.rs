@@ -127,12 +127,18 @@ unsafe fn act(
             Action::SourceFollows => (&plan.source, plan.back.of(copy)),
             Action::Conflict => return raise(Err(conflict(trigger))),
         };
-        let number = column.number as c_int;
-        let datum = value.unwrap_or(pg_sys::Datum::from(0));
-        let is_null = value.is_none();
+        let mut number = column.number as c_int;
+        let mut datum = value.unwrap_or(pg_sys::Datum::from(0));
+        let mut is_null = value.is_none();
         let descriptor = (*(*trigger).tg_relation).rd_att;
-        let changed =
-            pg_sys::heap_modify_tuple_by_cols(tuple, descriptor, 1, &number, &datum, &is_null);
+        let changed = pg_sys::heap_modify_tuple_by_cols(
+            tuple,
+            descriptor,
+            1,
+            &raw mut number,
+            &raw mut datum,
+            &raw mut is_null,
+        );
         pg_sys::Datum::from(changed)
     }
 }

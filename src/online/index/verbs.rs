@@ -36,12 +36,18 @@ pub fn add(session: &Session, definition: &str) -> Result<()> {
             session.alone_at(lock::INDEX_CLASS, table.id.to_u32(), &what, || match wanted
                 .find(given, false)?
             {
-                Some(there) if there.valid => Ok(wanted.tell(&there)),
+                Some(there) if there.valid => {
+                    wanted.tell(&there);
+                    Ok(())
+                }
                 there => partitioned::build(&wanted, &name, there),
             })
         }
         _ => match wanted.build(given, false)? {
-            Some(there) => Ok(wanted.tell(&there)),
+            Some(there) => {
+                wanted.tell(&there);
+                Ok(())
+            }
             None => {
                 client::notice(format!("built index \"{name}\" of table {}", table.quoted));
                 Ok(())
