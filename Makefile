@@ -121,15 +121,18 @@ $(MAJORS:%=test-%): test-%: install-%
 # The seed is printed; SEED=n repeats it, and a draw that failed says how to repeat it alone.
 DRAWS ?= 500
 PAIRS ?= 2000
+WALKS ?= 10000
 SEED  := $(or $(SEED),$(shell date +%s))
 .PHONY: soak
-soak: install-$(ONE) ## random faults, and random pairs in both orders, by the hundred (PG=18 DRAWS=500 PAIRS=2000 SEED=1)
+soak: install-$(ONE) ## random faults, random pairs in both orders, random walks over column changes (PG=18 DRAWS=500 PAIRS=2000 WALKS=10000 SEED=1)
 	@tools/setup --tests $(ONE)
-	@echo "$(DRAWS) draws on PostgreSQL $(ONE): make soak PG=$(ONE) DRAWS=$(DRAWS) PAIRS=$(PAIRS) SEED=$(SEED)"
+	@echo "$(DRAWS) draws on PostgreSQL $(ONE): make soak PG=$(ONE) DRAWS=$(DRAWS) PAIRS=$(PAIRS) WALKS=$(WALKS) SEED=$(SEED)"
 	@BELAY_PG=$(ONE) BELAY_SOAK_DRAWS=$(DRAWS) BELAY_SOAK_SEED=$(SEED) \
 	    .belay/venv/bin/python -m pytest pg_test/test_random_faults.py $(PYTEST)
 	@BELAY_PG=$(ONE) BELAY_SOAK_DRAWS=$(PAIRS) BELAY_SOAK_SEED=$(SEED) \
 	    .belay/venv/bin/python -m pytest pg_test/test_footprint_draws.py -k order $(PYTEST)
+	@BELAY_PG=$(ONE) BELAY_SOAK_DRAWS=$(WALKS) BELAY_SOAK_SEED=$(SEED) \
+	    .belay/venv/bin/python -m pytest pg_test/test_column_changes.py -k walks $(PYTEST)
 
 .PHONY: bench
 bench: ## measure the speed (PG=18), in a release build

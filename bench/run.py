@@ -16,6 +16,7 @@ import contract  # noqa: E402
 import footprints  # noqa: E402
 import large_history  # noqa: E402
 import memory  # noqa: E402
+import online  # noqa: E402
 import report  # noqa: E402
 import snapshot  # noqa: E402
 from migration_set import MigrationSet  # noqa: E402
@@ -24,7 +25,7 @@ from server import Server  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "jit", "debug_assertions")
-MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contract", "contention", "memory")
+MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contract", "contention", "online", "memory")
 
 
 def arguments():
@@ -84,6 +85,8 @@ def measure(server, durable, folder, options):
         yield from contract.rows(server, options.rounds, progress)
     if "contention" in options.only and with_belay:
         yield from contention.rows(server, 20 if options.quick else 100, min(options.rounds, 5), progress)
+    if "online" in options.only and with_belay:
+        yield from online.rows(server, 20_000 if options.quick else 1_000_000, options.rounds, folder, progress)
     if "memory" in options.only:
         yield from memory.rows(server, large_set, with_belay, progress)
 
