@@ -28,11 +28,14 @@ NATIVE = """
 PLPGSQL = """
     CREATE FUNCTION step() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF new.a IS DISTINCT FROM old.a THEN
-            IF new.b IS DISTINCT FROM old.b AND new.b IS DISTINCT FROM new.a THEN RAISE 'both'; END IF;
-            new.b := new.a;
+        IF new.a IS NOT DISTINCT FROM new.b THEN
+            RETURN new;
+        ELSIF new.a IS DISTINCT FROM old.a AND new.b IS DISTINCT FROM old.b THEN
+            RAISE 'written to different values';
         ELSIF new.b IS DISTINCT FROM old.b THEN
             new.a := new.b;
+        ELSE
+            new.b := new.a;
         END IF;
         RETURN new;
     END $$;

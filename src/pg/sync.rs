@@ -20,9 +20,21 @@ use crate::error::{Code, Failure, raise};
 pub use conversion::check as check_conversion;
 pub use in_step::is_out_of_step;
 
+// Called for each row: the bindings of pgrx wrap each call into a jump of its own, which would cost more than the call. Where one of these
+// raises an error (out of memory), it jumps over frames that own nothing to drop.
 mod raw {
-    use pgrx::pg_sys::Datum;
+    use pgrx::pg_sys::{Bitmapset, Datum, HeapTuple, TupleDesc};
     unsafe extern "C-unwind" {
+        pub fn nocachegetattr(tuple: HeapTuple, number: i32, descriptor: TupleDesc) -> Datum;
+        pub fn heap_modify_tuple_by_cols(
+            tuple: HeapTuple,
+            descriptor: TupleDesc,
+            count: i32,
+            columns: *const i32,
+            values: *const Datum,
+            nulls: *const bool,
+        ) -> HeapTuple;
+        pub fn bms_is_member(member: i32, set: *const Bitmapset) -> bool;
         pub fn datum_image_eq(one: Datum, other: Datum, by_value: bool, length: i32) -> bool;
         pub fn datumCopy(value: Datum, by_value: bool, length: i32) -> Datum;
         pub fn errcontext_msg(format: *const std::ffi::c_char, ...) -> std::ffi::c_int;
@@ -61,7 +73,12 @@ fn keep_in_step(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             return raise(Err(no_call()));
         }
         let trigger = context.cast::<pg_sys::TriggerData>();
-        let _context = ErrorContext::push((*trigger).tg_trigger);
+        let mut callback = pg_sys::ErrorContextCallback {
+            previous: std::ptr::null_mut(),
+            callback: Some(say_where),
+            arg: (*trigger).tg_trigger.cast::<c_void>(),
+        };
+        let _context = ErrorContext::push(&mut callback);
         let plan = raise(Plan::of((*fcinfo).flinfo, trigger));
         match (*trigger).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
             pg_sys::TRIGGER_EVENT_INSERT => insert(&*plan, trigger),
@@ -127,18 +144,12 @@ unsafe fn act(
             Action::SourceFollows => (&plan.source, plan.back.of(copy)),
             Action::Conflict => return raise(Err(conflict(trigger))),
         };
-        let mut number = column.number as c_int;
-        let mut datum = value.unwrap_or(pg_sys::Datum::from(0));
-        let mut is_null = value.is_none();
+        let number = c_int::from(column.number);
+        let datum = value.unwrap_or(pg_sys::Datum::from(0));
+        let is_null = value.is_none();
         let descriptor = (*(*trigger).tg_relation).rd_att;
-        let changed = pg_sys::heap_modify_tuple_by_cols(
-            tuple,
-            descriptor,
-            1,
-            &raw mut number,
-            &raw mut datum,
-            &raw mut is_null,
-        );
+        let changed =
+            raw::heap_modify_tuple_by_cols(tuple, descriptor, 1, &number, &datum, &is_null);
         pg_sys::Datum::from(changed)
     }
 }
@@ -152,10 +163,7 @@ impl Plan {
         // SAFETY: the caller's; the numbers are those of columns of the relation.
         unsafe {
             let descriptor = (*(*trigger).tg_relation).rd_att;
-            let value = |number: i16| {
-                let number = NonZeroUsize::new(number as usize)?;
-                htup::heap_getattr_raw(tuple, number, descriptor)
-            };
+            let value = |number: i16| attribute(tuple, number, descriptor);
             (value(self.source.number), value(self.copy.number))
         }
     }
@@ -171,12 +179,31 @@ impl Plan {
     }
 }
 
+/// A column of a row (heap_getattr, access/htup_details.h).
+unsafe fn attribute(tuple: pg_sys::HeapTuple, number: i16, descriptor: pg_sys::TupleDesc) -> Value {
+    // SAFETY: the number is that of a column of the row's table; the bits of NULLs are there if the header says so.
+    unsafe {
+        let header = (*tuple).t_data;
+        let at = (number - 1) as usize;
+        let stored = u32::from((*header).t_infomask2) & pg_sys::HEAP_NATTS_MASK;
+        if at as u32 >= stored {
+            // It was added after the row was written.
+            return htup::heap_getattr_raw(tuple, NonZeroUsize::new(at + 1)?, descriptor);
+        }
+        let has_nulls = u32::from((*header).t_infomask) & pg_sys::HEAP_HASNULL != 0;
+        if has_nulls && *(*header).t_bits.as_ptr().add(at >> 3) & (1 << (at & 7)) == 0 {
+            return None;
+        }
+        Some(raw::nocachegetattr(tuple, number.into(), descriptor))
+    }
+}
+
 /// Whether the UPDATE names a column.
 unsafe fn names(trigger: *mut pg_sys::TriggerData, number: i16) -> bool {
     // SAFETY: the set belongs to the trigger's data; its members are offset as the server does it.
     unsafe {
         let member = i32::from(number) - pg_sys::FirstLowInvalidHeapAttributeNumber;
-        pg_sys::bms_is_member(member, (*trigger).tg_updatedcols.cast_mut())
+        raw::bms_is_member(member, (*trigger).tg_updatedcols)
     }
 }
 
@@ -222,19 +249,16 @@ fn no_call() -> Failure {
 }
 
 /// While it lives, errors say that they come from keeping two columns in step.
-struct ErrorContext(Box<pg_sys::ErrorContextCallback>);
+struct ErrorContext(*mut pg_sys::ErrorContextCallback);
 
 impl ErrorContext {
-    unsafe fn push(trigger: *mut pg_sys::Trigger) -> ErrorContext {
-        // SAFETY: the callback is taken off the stack when this is dropped, or by the error that takes us out.
+    /// `callback` stays where it is as long as this lives.
+    unsafe fn push(callback: &mut pg_sys::ErrorContextCallback) -> ErrorContext {
+        // SAFETY: it is taken off the stack when this is dropped, or by the error that takes us out.
         unsafe {
-            let mut callback = Box::new(pg_sys::ErrorContextCallback {
-                previous: pg_sys::error_context_stack,
-                callback: Some(say_where),
-                arg: trigger.cast::<c_void>(),
-            });
-            pg_sys::error_context_stack = &mut *callback;
-            ErrorContext(callback)
+            callback.previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = callback;
+            ErrorContext(callback.previous)
         }
     }
 }
@@ -242,7 +266,7 @@ impl ErrorContext {
 impl Drop for ErrorContext {
     fn drop(&mut self) {
         // SAFETY: what was there before.
-        unsafe { pg_sys::error_context_stack = self.0.previous };
+        unsafe { pg_sys::error_context_stack = self.0 };
     }
 }
 
