@@ -256,6 +256,21 @@ def test_it_waits_for_the_archiver_and_says_so(private_server, new_database):
     assert db.rows("SELECT DISTINCT n FROM counter") == [(1,)]
 
 
+def test_it_waits_for_a_replica_that_does_not_keep_up(db, standby):
+    counters(db, rows=2000)
+    copy = standby.database(db)
+    copy.execute("SELECT pg_wal_replay_pause()")
+    try:
+        run = db.start(call("counter", "n = n + 1"), options=f"{SMALL} -c belay.batch_pause=100 -c belay.replica_lag=50ms")
+        poll_until(lambda: not run.is_running or "replica" in db.one("SELECT coalesce(max(waits_for), '') FROM belay.progress"), what="it waits for the replica")
+        assert run.is_running
+    finally:
+        copy.execute("SELECT pg_wal_replay_resume()")
+    run.finish()
+    assert any(message.startswith("waiting for a replica, which is ") for message in run.session.messages)
+    assert db.rows("SELECT DISTINCT n FROM counter") == [(1,)]
+
+
 def test_a_long_one_takes_no_more_memory_than_a_short_one(db):
     counters(db, rows=20000)
     session = db.connect(options="-c belay.batch_size=10 -c belay.batch_time=1 -c belay.batch_pause=0")

@@ -448,6 +448,26 @@ def test_what_was_made_for_the_column_meanwhile_is_not_lost(db):
         session.execute(change.call("cleanup"))
 
 
+def test_what_a_subscription_applies_is_kept_in_step(private_server, new_database):
+    """The trigger fires ALWAYS: rows come from where only the old column is known."""
+    server = private_server(settings={"wal_level": "logical"})
+    publisher, subscriber = new_database(on=server), new_database(on=server)
+    for db in (publisher, subscriber):
+        db.execute("CREATE TABLE t (id int PRIMARY KEY, amount int)")
+    publisher.execute("CREATE PUBLICATION p FOR TABLE t")
+    publisher.execute("SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
+    subscriber.connect().execute(Change("rename").call("begin"))
+    parameters = server.parameters(publisher.name)
+    where = f"host={parameters['host']} port={parameters['port']} user={parameters['user']} password={server.password} dbname={publisher.name}"
+    subscriber.execute(f"CREATE SUBSCRIPTION s CONNECTION '{where}' PUBLICATION p WITH (create_slot = false, copy_data = false)")
+    try:
+        publisher.execute("INSERT INTO t VALUES (1, 5), (2, 6); UPDATE t SET amount = 7 WHERE id = 2")
+        subscriber.wait_for("SELECT count(*) = 2 AND bool_and(amount = total) AND max(total) = 7 FROM t", what="both rows came, in step")
+    finally:
+        subscriber.execute("ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE)")
+        subscriber.execute("DROP SUBSCRIPTION s")
+
+
 #: Walks in the whole suite on each of four majors; `make soak` takes more.
 WALKS = int(os.environ.get("BELAY_SOAK_DRAWS", 250))
 
