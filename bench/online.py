@@ -92,7 +92,7 @@ def backfills(server, count, rounds, progress):
             if side == "client":
                 conninfo = f"host={server.environment['PGHOST']} port={server.environment['PGPORT']} user={server.environment['PGUSER']} dbname={database}"
                 began = time.monotonic()
-                subprocess.run([PYTHON, CLIENT, conninfo, "t", "b = a * 2", "0.5"], check=True)
+                subprocess.run([PYTHON, CLIENT, conninfo, "t", "b = a * 2", "0.5", "0.01"], check=True)
                 took[side] = time.monotonic() - began
             else:
                 took[side] = elapsed(server, database, "UPDATE t SET b = a * 2;" if side == "plain" else call)

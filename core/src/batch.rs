@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Fewer would cost more in commits than in rows.
 const SMALLEST: u32 = 10;
 /// More would be a long transaction whatever the target says.
-const LARGEST: u32 = 100_000;
+const LARGEST: u32 = 1_000_000;
 
 /// The size of the batch after one of `size` rows that took `elapsed`, for batches to take `target`.
 ///

@@ -78,7 +78,10 @@ fn keep_in_step(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             callback: Some(say_where),
             arg: (*trigger).tg_trigger.cast::<c_void>(),
         };
-        let _context = ErrorContext::push(&mut callback);
+        // Assignments raise no error but a conflict, which says by itself where it comes from.
+        let made = (*(*fcinfo).flinfo).fn_extra.cast::<Plan>();
+        let raises = made.is_null() || !(*made).forth.is_assignment();
+        let _context = raises.then(|| ErrorContext::push(&mut callback));
         let plan = raise(Plan::of((*fcinfo).flinfo, trigger));
         match (*trigger).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
             pg_sys::TRIGGER_EVENT_INSERT => insert(&*plan, trigger),
@@ -142,7 +145,7 @@ unsafe fn act(
             Action::Keep => return pg_sys::Datum::from(tuple),
             Action::CopyFollows => (&plan.copy, plan.forth.of(source)),
             Action::SourceFollows => (&plan.source, plan.back.of(copy)),
-            Action::Conflict => return raise(Err(conflict(trigger))),
+            Action::Conflict => return raise(Err(conflict(plan, trigger))),
         };
         let number = c_int::from(column.number);
         let datum = value.unwrap_or(pg_sys::Datum::from(0));
@@ -217,7 +220,7 @@ unsafe fn argument(trigger: *mut pg_sys::Trigger, number: usize) -> String {
 }
 
 /// 27000, naming the table and both columns.
-unsafe fn conflict(trigger: *mut pg_sys::TriggerData) -> Failure {
+unsafe fn conflict(plan: &Plan, trigger: *mut pg_sys::TriggerData) -> Failure {
     // SAFETY: the caller's.
     unsafe {
         let relation = (*trigger).tg_relation;
@@ -227,7 +230,7 @@ unsafe fn conflict(trigger: *mut pg_sys::TriggerData) -> Failure {
             argument((*trigger).tg_trigger, 1),
             argument((*trigger).tg_trigger, 2),
         );
-        Failure::new(
+        let mut failure = Failure::new(
             Code::Conflict,
             format!(
                 "columns \"{source}\" and \"{copy}\" of table \"{}\" are kept in step and were written to different values",
@@ -236,7 +239,14 @@ unsafe fn conflict(trigger: *mut pg_sys::TriggerData) -> Failure {
             format!(
                 "write only one of them, or the same to both; code of the old release writes \"{source}\" or \"{copy}\" alone"
             ),
-        )
+        );
+        if plan.forth.is_assignment() {
+            let change = argument((*trigger).tg_trigger, 0);
+            failure.add_context(&format!(
+                "column change {change}: \"{source}\" and \"{copy}\" are kept in step"
+            ));
+        }
+        failure
     }
 }
 

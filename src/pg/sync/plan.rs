@@ -29,6 +29,7 @@ impl Column {
     pub fn same(&self, one: Value, other: Value) -> bool {
         match (one, other) {
             (None, None) => true,
+            (Some(one), Some(other)) if self.by_value => one == other,
             // SAFETY: both are values of the column's type.
             (Some(one), Some(other)) => unsafe {
                 raw::datum_image_eq(one, other, self.by_value, self.length.into())
