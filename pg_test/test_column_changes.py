@@ -439,6 +439,67 @@ def test_partitions_are_kept_in_step_and_rows_move_between_them(db):
     assert assert_sound(db, change) == "old"
 
 
+def test_a_column_that_somebody_dropped_by_hand_stops_nobody(db):
+    make_table(db, rows=20)
+    change, session = Change("rename"), db.connect()
+    session.execute(change.call("begin"))
+    db.execute("ALTER TABLE t DROP total")
+    with expect_error("42703", message=re.compile("which is kept in step with another, has gone")):
+        db.execute("UPDATE t SET amount = 1")
+    session.execute(change.call("undo"))
+    assert assert_sound(db, change) == "old"
+    db.execute("UPDATE t SET amount = 1")
+    session.execute(change.call("begin"))
+    db.execute("ALTER TABLE t DROP amount")
+    session.execute(change.call("cleanup"))
+    assert sorted(columns(db)) == ["id", "note", "seen", "total"]
+    db.execute("UPDATE t SET total = 2")
+
+
+def test_two_columns_are_changed_at_once_unless_they_share_something(db):
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int); CREATE INDEX i ON t (a, b); INSERT INTO t VALUES (1, 2, 3, 4)")
+    session = db.connect()
+    session.execute("CALL belay.rename_column_concurrently('t', 'a', 'a2')")
+    with expect_error("0A000", detail=re.compile('index public.i, which it shares with column "a"')):
+        session.execute("CALL belay.rename_column_concurrently('t', 'b', 'b2')")
+    session.execute("CALL belay.rename_column_concurrently('t', 'c', 'c2')")
+    for verb in ("cleanup_concurrent_column_rename", "undo_cleanup_concurrent_column_rename"):
+        session.execute(f"CALL belay.{verb}('t', 'a', 'a2')")
+        session.execute(f"CALL belay.{verb}('t', 'c', 'c2')")
+    db.execute("UPDATE t SET a = 5, c2 = 6")
+    assert db.rows("SELECT a, a2, b, c, c2 FROM t") == [(5, 5, 3, 6, 6)]
+
+
+def test_forced_row_security_is_refused_before_anything_begins(db):
+    make_table(db, rows=3)
+    role = db.role("deployer")
+    db.execute(f"SELECT belay.grant_role('{role}', 'deployer'); ALTER TABLE t OWNER TO {role}; ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY")
+    with expect_error("42501", message=re.compile("row security hides rows")):
+        db.connect(user=role).execute(Change("rename").call("begin"))
+    assert sorted(columns(db)) == ["amount", "id", "note", "seen"]
+
+
+def test_in_a_release_the_pre_begins_and_the_post_cleans_up_and_each_is_taken_back_by_itself(db):
+    make_table(db, rows=20)
+    db.execute("SELECT belay.project_create('shop', naming => 'release')")
+    for name, verb in (("1.0.0_01_pre_total", "begin"), ("1.0.0_50_post_total", "cleanup")):
+        db.execute("SELECT belay.migrate_register(%s, %s, project => 'shop')", [name, Change("rename").call(verb)])
+    session, change = db.connect(), Change("rename")
+    for call, phase in [
+        ("CALL belay.migrate_up(phase => 'pre', project => 'shop')", "both"),
+        ("CALL belay.migrate_up(phase => 'post', project => 'shop')", "new"),
+        ("CALL belay.migrate_down(project => 'shop')", "both"),
+        ("CALL belay.migrate_up(phase => 'post', project => 'shop')", "new"),
+        ("CALL belay.migrate_down(steps => 2, project => 'shop')", "old"),
+    ]:
+        session.execute(call)
+        assert assert_sound(db, change) == phase, call
+    db.execute("SELECT belay.migrate_register('2.0.0_01_pre_note', %s, project => 'shop')", ["CALL belay.cleanup_concurrent_column_rename('t', 'amount', 'total')"])
+    session.execute("CALL belay.migrate_up(release => '1.0.0', project => 'shop')")
+    with expect_error("MG017"):
+        session.execute("CALL belay.migrate_up(phase => 'pre', project => 'shop')")
+
+
 def test_what_was_made_for_the_column_meanwhile_is_not_lost(db):
     make_table(db, rows=20)
     change, session = Change("rename"), db.connect()

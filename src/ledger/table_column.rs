@@ -61,8 +61,13 @@ impl Ledger {
         Ok(there.unwrap_or(false))
     }
 
-    /// What cannot be carried over to another column, a line each.
-    pub fn column_obstacles(&self, table: Oid, column: &str) -> Result<Vec<String>> {
+    /// What cannot be carried over to another column, a line each. `others` are columns that are being changed as well.
+    pub fn column_obstacles(
+        &self,
+        table: Oid,
+        column: &str,
+        others: &[String],
+    ) -> Result<Vec<String>> {
         // Whatever depends on the column counts, unless it is known how to carry it.
         const SQL: &str = "WITH me AS (
                  SELECT a.*, c.relkind, c.relispartition, c.reloftype, c.relpersistence FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -92,9 +97,14 @@ impl Ledger {
                     ELSE true END
              UNION ALL SELECT pg_catalog.format('index %s, by which replication knows the rows', i.indexrelid::regclass) FROM me JOIN pg_catalog.pg_index i ON i.indrelid = $1
               WHERE i.indisreplident AND me.attnum = ANY (i.indkey::int2[])
+             UNION ALL SELECT pg_catalog.format('%s, which it shares with column \"%s\", that is being changed as well: one after the other',
+                    pg_catalog.pg_describe_object(d.classid, d.objid, 0), o.attname)
+               FROM dependents d JOIN pg_catalog.pg_depend e ON e.classid = d.classid AND e.objid = d.objid
+               JOIN pg_catalog.pg_attribute o ON o.attrelid = $1 AND o.attnum = e.refobjsubid AND o.attname = ANY ($3)
+              WHERE e.refclassid = 'pg_catalog.pg_class'::regclass AND e.refobjid = $1 AND d.classid <> 'pg_catalog.pg_attrdef'::regclass
              UNION ALL SELECT pg_catalog.format('security label of provider %s', l.provider) FROM me JOIN pg_catalog.pg_seclabel l
-                 ON l.classoid = 'pg_catalog.pg_class'::regclass AND l.objoid = $1 AND l.objsubid = me.attnum) w ORDER BY 1";
-        let arguments = [bind(table), bind(column)];
+                 ON l.classoid = 'pg_catalog.pg_class'::regclass AND l.objoid = $1 AND l.objsubid = me.attnum) w GROUP BY 1 ORDER BY 1";
+        let arguments = [bind(table), bind(column), bind(others.to_vec())];
         self.select(SQL, &arguments, |row| row.require(1))
     }
 }

@@ -81,6 +81,9 @@ pub fn run(session: &Session, verb: Verb, asked: &Asked) -> Result<()> {
             session.ledger.forget_changes_of_dropped_tables()?;
             find(&session.ledger, asked)
         })?;
+        if found.has_orphan {
+            Work::on(session, asked, &found)?.drop_orphan()?;
+        }
         match verb {
             Verb::Begin => begin(session, asked, found),
             Verb::Undo => undo(session, asked, found),

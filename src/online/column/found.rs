@@ -18,6 +18,8 @@ pub struct Found {
     pub mirrored: bool,
     /// Which columns code may use; old and new as the call names them.
     pub phase: Phase,
+    /// Whether somebody has dropped a column of the pair by hand, and left the trigger.
+    pub has_orphan: bool,
 }
 
 impl Found {
@@ -59,12 +61,16 @@ pub fn find(ledger: &Ledger, asked: &Asked) -> Result<Found> {
             change: None,
             mirrored: false,
             phase: Phase::Old,
+            has_orphan: false,
         });
     };
+    let had_pair = change.pair.is_some();
     forget_lost_pair(ledger, &table, &mut change)?;
+    let has_orphan = had_pair && change.pair.is_none();
     if change.pair.is_none() {
         match settled_phase(ledger, &table, &change)? {
             Some(phase) => change.phase = phase,
+            None if has_orphan => change.phase = Phase::Old,
             None => {
                 ledger.forget_column_change(change.id)?;
                 return Ok(Found {
@@ -72,6 +78,7 @@ pub fn find(ledger: &Ledger, asked: &Asked) -> Result<Found> {
                     change: None,
                     mirrored: false,
                     phase: Phase::Old,
+                    has_orphan: false,
                 });
             }
         }
@@ -85,6 +92,7 @@ pub fn find(ledger: &Ledger, asked: &Asked) -> Result<Found> {
         change: Some(change),
         mirrored,
         phase,
+        has_orphan,
     })
 }
 

@@ -6,7 +6,17 @@ use crate::ledger::table_column::Relation;
 
 /// What is in the way of a column, a line each.
 pub fn refuse(ledger: &Ledger, table: &Relation, column: &str) -> Result<()> {
-    let found = ledger.column_obstacles(table.id, column)?;
+    if ledger.hides_rows(table.id)? {
+        return Err(Failure::new(
+            Code::Privilege,
+            format!("row security hides rows of table {} from you", table.quoted),
+            "SET ROLE to a role that bypasses it: rows that are not seen would not be filled",
+        ));
+    }
+    let pairs = ledger.column_changes(table.id)?;
+    let pairs = pairs.into_iter().filter_map(|change| change.pair);
+    let others: Vec<String> = pairs.map(|pair| pair.source).collect();
+    let found = ledger.column_obstacles(table.id, column, &others)?;
     if found.is_empty() {
         return Ok(());
     }

@@ -29,6 +29,17 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// Takes away the trigger whose column somebody has dropped: it would refuse every row.
+    pub fn drop_orphan(&self) -> Result<()> {
+        let Some(change) = &self.change else {
+            return Ok(());
+        };
+        self.briefly(|| {
+            run_sql(&self.texts(change).drop_trigger())?;
+            self.session.ledger.note_column_change(change)
+        })
+    }
+
     /// Adds the second column, kept in step from that moment.
     pub fn begin(&mut self) -> Result<()> {
         let pair = (self.asked.first.clone(), self.asked.second.clone());
