@@ -384,9 +384,9 @@ def test_a_crash_at_any_moment_is_gone_on_from(crash_server, new_database, kind,
 
 
 def test_a_cancelled_backfill_is_finished_by_the_cleanup(db):
-    make_table(db, rows=3000)
+    make_table(db, rows=20_000)
     change = Change("rename")
-    run = db.start(change.call("begin"), options="-c belay.batch_size=50 -c belay.batch_time=1 -c belay.batch_pause=5")
+    run = db.start(change.call("begin"), options="-c belay.batch_size=50 -c belay.batch_time=1 -c belay.batch_pause=100ms")
     poll_until(lambda: not run.is_running or db.one("SELECT coalesce(max(batches), 0) > 2 FROM belay.progress"), what="three batches are done")
     run.cancel()
     with expect_error("57014"):
@@ -394,17 +394,19 @@ def test_a_cancelled_backfill_is_finished_by_the_cleanup(db):
     assert change.phase(db) == "both" and db.one("SELECT complete FROM belay.column_change") is False
     db.connect().execute(change.call("cleanup"))
     assert assert_sound(db, change) == "new"
-    assert db.one("SELECT count(*) FROM t WHERE total = id % 100") == 3000
+    assert db.one("SELECT count(*) FROM t WHERE total = id % 100") == 20_000
 
 
 def test_two_sessions_do_not_change_the_columns_of_one_table_at_once(db):
-    make_table(db, rows=3000)
+    make_table(db, rows=20_000)
     change = Change("rename")
-    run = db.start(change.call("begin"), options="-c belay.batch_size=10 -c belay.batch_time=1 -c belay.batch_pause=5")
+    run = db.start(change.call("begin"), options="-c belay.batch_size=10 -c belay.batch_time=1 -c belay.batch_pause=100ms")
     poll_until(lambda: not run.is_running or db.one("SELECT count(*) > 0 FROM belay.progress"), what="the backfill has begun")
     with expect_error("55P03", detail=re.compile(f"pid {run.session.pid}")):
         db.connect().execute(change.call("undo"))
-    run.finish()
+    run.cancel()
+    with expect_error("57014"):
+        run.finish()
 
 
 def test_a_reader_that_holds_the_table_is_tried_again_and_nobody_waits_longer_than_lock_timeout(db):

@@ -78,14 +78,16 @@ fn keep_in_step(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             callback: Some(say_where),
             arg: (*trigger).tg_trigger.cast::<c_void>(),
         };
+        let plan = {
+            let made = !(*(*fcinfo).flinfo).fn_extra.is_null();
+            let _context = (!made).then(|| ErrorContext::push(&mut callback));
+            &*raise(Plan::of((*fcinfo).flinfo, trigger))
+        };
         // Assignments raise no error but a conflict, which says by itself where it comes from.
-        let made = (*(*fcinfo).flinfo).fn_extra.cast::<Plan>();
-        let raises = made.is_null() || !(*made).forth.is_assignment();
-        let _context = raises.then(|| ErrorContext::push(&mut callback));
-        let plan = raise(Plan::of((*fcinfo).flinfo, trigger));
+        let _context = (!plan.forth.is_assignment()).then(|| ErrorContext::push(&mut callback));
         match (*trigger).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_INSERT => insert(&*plan, trigger),
-            _ => update(&*plan, trigger),
+            pg_sys::TRIGGER_EVENT_INSERT => insert(plan, trigger),
+            _ => update(plan, trigger),
         }
     }
 }
