@@ -101,6 +101,18 @@ def test_without_a_key_it_takes_a_condition_and_goes_on_until_none_is_left(db, i
     assert progress(db)["rows_updated"] == 3000
 
 
+def test_a_condition_that_does_not_tell_what_is_left_is_told_instead_of_going_on_for_ever(db):
+    db.execute("CREATE TABLE t (a int, n int DEFAULT 0); INSERT INTO t SELECT g FROM generate_series(1, 100) g")
+    with expect_error("22000", message=re.compile("updated again and again")):
+        db.connect(options=SMALL).execute(call("t", "n = n + 1", "true"))
+
+
+def test_children_of_a_table_without_a_key_are_updated_too(db):
+    db.execute("CREATE TABLE t (a int, n int); CREATE TABLE child () INHERITS (t); INSERT INTO t VALUES (1); INSERT INTO child VALUES (2)")
+    db.connect().execute(call("t", "n = a", "n IS NULL"))
+    assert db.rows("SELECT n FROM t ORDER BY n") == [(1,), (2,)]
+
+
 def test_partitions_are_gone_through_by_the_key_of_all_or_one_after_the_other(db):
     for name, key in (("keyed", "PRIMARY KEY (id, part)"), ("bare", "CHECK (id > 0)")):
         db.execute(f"CREATE TABLE {name} (id int, part int, n int, {key}) PARTITION BY LIST (part)")
@@ -222,6 +234,8 @@ WRONG = [
     ("n = 1", "true, false", "22023"),
     ("n = 1", "true; DROP TABLE counter", "22023"),
     ("n = 1", "true ORDER BY 1", "22023"),
+    ("n = $1::int", None, "22023"),
+    ("n = 1", "id = $1::int", "22023"),
     ("id = 1", None, "0A000"),
     ("nonsense = 1", None, "42703"),
     ("n = 'x' || 1", None, "42804"),

@@ -441,6 +441,72 @@ def test_partitions_are_kept_in_step_and_rows_move_between_them(db):
     assert assert_sound(db, change) == "old"
 
 
+def test_a_default_that_cannot_be_computed_stops_only_who_needs_it(db):
+    session = db.connect(options="-c app.tenant=3")
+    session.execute("CREATE TABLE t (id int PRIMARY KEY, amount int DEFAULT current_setting('app.tenant')::int, note text); INSERT INTO t VALUES (1, 5)")
+    session.execute(Change("rename").call("begin"))
+    db.execute("UPDATE t SET note = 'x'; UPDATE t SET total = 6")
+    assert db.rows("SELECT amount, total FROM t") == [(6, 6)]
+    session.execute("INSERT INTO t (id, total) VALUES (2, 9); INSERT INTO t (id) VALUES (3)")
+    assert db.rows("SELECT amount, total FROM t WHERE id > 1 ORDER BY id") == [(9, 9), (3, 3)]
+
+
+def test_using_is_applied_to_null_as_well(db):
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, amount text); INSERT INTO t VALUES (1, NULL), (2, '5')")
+    change, session = Change("type", "integer", "coalesce(amount::integer, 0)", "amount::text"), db.connect()
+    session.execute(change.call("begin"))
+    session.execute("INSERT INTO t (id) VALUES (3); UPDATE t SET amount = NULL WHERE id = 2")
+    session.execute(change.call("cleanup"))
+    assert db.rows("SELECT amount FROM t ORDER BY id") == [(0,), (0,), (0,)]
+
+
+def test_the_error_of_an_expression_arrives_whole(db):
+    db.execute("""
+        CREATE TABLE t (id int PRIMARY KEY, amount text);
+        CREATE FUNCTION strict(text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $$BEGIN IF $1 = 'bad' THEN RAISE 'no number' USING ERRCODE = 'UC001', DETAIL = 'it is bad', CONSTRAINT = 'numbers'; END IF; RETURN $1::int; END$$
+    """)
+    db.connect().execute(Change("type", "integer", "public.strict(amount)", "amount::text").call("begin"))
+    session = db.connect()
+    with expect_error("UC001", message="no number", detail="it is bad") as error:
+        session.execute("INSERT INTO t VALUES (1, 'bad')")
+    assert error.constraint_name == "numbers" and '"amount" and "amount_for_type_change" are kept in step' in error.context
+    session.execute("INSERT INTO t VALUES (1, '5')")
+    assert session.rows("SELECT amount_for_type_change FROM t") == [(5,)]
+
+
+def test_a_domain_with_constraints_is_refused_since_it_would_rewrite_the_table(db):
+    db.execute("CREATE DOMAIN positive AS int CHECK (value > 0); CREATE DOMAIN free AS int; CREATE TABLE t (id int PRIMARY KEY, amount positive, other free)")
+    for change in (Change("rename"), Change("type", "bigint")):
+        if change.kind == "rename":
+            with expect_error("0A000", detail=re.compile("domain public.positive has constraints")):
+                db.connect().execute(change.call("begin"))
+    db.connect().execute("CALL belay.rename_column_concurrently('t', 'other', 'renamed')")
+    db.connect().execute("CALL belay.undo_rename_column_concurrently('t', 'other', 'renamed')")
+    with expect_error("0A000", detail=re.compile("domain public.positive")):
+        db.connect().execute("CALL belay.change_column_type_concurrently('t', 'other', 'positive')")
+
+
+def test_a_cast_that_depends_on_settings_takes_expressions(db):
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, amount timestamp)")
+    with expect_error("42804", hint=re.compile("AT TIME ZONE")):
+        db.connect().execute(Change("type", "timestamptz").call("begin"))
+
+
+def test_other_triggers_find_what_they_name(db):
+    """Along the caller's search_path, as in any UPDATE."""
+    make_table(db, rows=20)
+    db.execute("""
+        CREATE TABLE audit (id bigint);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO audit VALUES (new.id); RETURN NULL; END$$;
+        CREATE TRIGGER note AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note();
+    """)
+    for change in (Change("rename"), Change("rename")):
+        db.connect().execute(change.call("begin"))
+        db.connect().execute(change.call("undo"))
+    assert db.one("SELECT count(*) FROM audit") == 40
+
+
 def test_a_column_that_somebody_dropped_by_hand_stops_nobody(db):
     make_table(db, rows=20)
     change, session = Change("rename"), db.connect()

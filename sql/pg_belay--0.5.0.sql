@@ -1703,6 +1703,7 @@ CREATE TABLE belay.backfill (
     condition     text,
     role          name NOT NULL,
     batch_size    integer NOT NULL,
+    key_columns   text[],
     cursor        text[],
     leaf          oid,
     leaf_changed  bigint NOT NULL DEFAULT 0,
@@ -1723,6 +1724,7 @@ CREATE TABLE belay.backfill (
 );
 COMMENT ON TABLE belay.backfill IS 'Updates of whole tables in batches, and how far each is; a row is written in the transaction of each batch. Shown by belay.progress.';
 COMMENT ON COLUMN belay.backfill.cursor IS 'The key of the last row that was passed, or the next block of a table without a key.';
+COMMENT ON COLUMN belay.backfill.key_columns IS 'The columns whose values the cursor holds; empty: blocks.';
 COMMENT ON COLUMN belay.backfill.leaf IS 'Of what has no key: the table in hand.';
 COMMENT ON COLUMN belay.backfill.leaf_changed IS 'Rows that the present pass through it has changed; a pass without one is the last.';
 COMMENT ON COLUMN belay.backfill.estimate IS 'Rows of the table when it began, as the planner knew it.';

@@ -32,7 +32,6 @@ fn update_in_batches(fcinfo: pg_sys::FunctionCallInfo) {
             table,
             set: required(set, "set")?,
             condition,
-            own: false,
         };
         online::backfill::run(&session, &backfill)?;
         Ok(())

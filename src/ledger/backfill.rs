@@ -3,9 +3,9 @@
 use pgrx::pg_sys::Oid;
 
 use super::Ledger;
-use crate::error::Result;
+use crate::error::{Code, Failure, Result};
 use crate::pg::identity;
-use crate::pg::spi::{Value, bind};
+use crate::pg::spi::bind;
 
 /// One backfill, as far as it is.
 #[derive(Debug, Clone)]
@@ -44,29 +44,56 @@ pub struct KeyColumn {
     pub type_name: String,
 }
 
+fn lost(what: &str) -> Failure {
+    Failure::new(
+        Code::Internal,
+        format!("the backfill's row {what}"),
+        "report this with the server's log",
+    )
+}
+
 impl Ledger {
-    /// The backfill of that table and text; makes it when there is none, or the last one has ended.
+    /// The number of the backfill of that table and texts; makes it when there is none, or the last one has ended.
     pub fn open_backfill(
         &self,
         table: Oid,
         set: &str,
         condition: Option<&str>,
         batch_size: i32,
-    ) -> Result<Progress> {
+    ) -> Result<i64> {
         const FORGET: &str = "DELETE FROM belay.backfill b WHERE b.finished_at IS NOT NULL
                 AND b.relation = $1 AND b.assignments = $2 AND b.condition IS NOT DISTINCT FROM $3
                 OR NOT EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid = b.relation)";
-        const FIND: &str = "UPDATE belay.backfill b SET pid = pg_catalog.pg_backend_pid(), waits_for = NULL, role = $4,
-                    resumed_at = pg_catalog.clock_timestamp(), passed_before = b.passed
-              WHERE b.relation = $1 AND b.assignments = $2 AND b.condition IS NOT DISTINCT FROM $3
-             RETURNING b.id, b.cursor, b.leaf, b.leaf_changed, b.batch_size";
-        const ADD: &str = "INSERT INTO belay.backfill (relation, assignments, condition, role, batch_size, pid, estimate)
-             SELECT $1, $2, $3, $4, $5, pg_catalog.pg_backend_pid(),
+        const FIND: &str = "SELECT b.id FROM belay.backfill b
+              WHERE b.relation = $1 AND b.assignments = $2 AND b.condition IS NOT DISTINCT FROM $3";
+        const ADD: &str = "INSERT INTO belay.backfill (relation, assignments, condition, role, batch_size, estimate)
+             SELECT $1, $2, $3, $4, $5,
                     (SELECT pg_catalog.sum(greatest(c.reltuples, 0))::bigint
                        FROM pg_catalog.pg_partition_tree($1) t JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf)
-             RETURNING id, cursor, leaf, leaf_changed, batch_size";
+             RETURNING id";
         let role = identity::role_name(identity::current_role());
-        let row = |row: crate::pg::spi::Row<'_, '_>| {
+        let key = || [bind(table), bind(set), bind(condition)];
+        self.execute(FORGET, &key())?;
+        if let Some(found) = self.select_one(FIND, &key(), |row| row.require(1))? {
+            return Ok(found);
+        }
+        let [table, set, condition] = key();
+        let arguments = [table, set, condition, bind(role.as_str()), bind(batch_size)];
+        let made = self.write(ADD, &arguments, |row| row.require(1))?.pop();
+        made.ok_or_else(|| lost("was not written"))
+    }
+
+    /// Takes a backfill over, under its lock. `None`: another session has ended it since. Where it was gone through by another
+    /// key than `key`, it begins anew.
+    pub fn take_backfill(&self, id: i64, key: &[String]) -> Result<Option<Progress>> {
+        const SQL: &str = "UPDATE belay.backfill b SET pid = pg_catalog.pg_backend_pid(), waits_for = NULL, role = $2,
+                    resumed_at = pg_catalog.clock_timestamp(), passed_before = b.passed,
+                    cursor = CASE WHEN b.key_columns = $3 THEN b.cursor END, leaf = CASE WHEN b.key_columns = $3 THEN b.leaf END, key_columns = $3
+              WHERE b.id = $1 AND b.finished_at IS NULL
+             RETURNING b.id, b.cursor, b.leaf, b.leaf_changed, b.batch_size";
+        let role = identity::role_name(identity::current_role());
+        let arguments = [bind(id), bind(role.as_str()), bind(key.to_vec())];
+        let taken = self.write(SQL, &arguments, |row| {
             let leaf: Option<Oid> = row.get(3)?;
             let leaf_changed: i64 = row.require(4)?;
             Ok(Progress {
@@ -75,25 +102,8 @@ impl Ledger {
                 leaf: leaf.map(|leaf| (leaf, leaf_changed)),
                 batch_size: row.require(5)?,
             })
-        };
-        let key = [bind(table), bind(set), bind(condition)];
-        self.execute(FORGET, &key)?;
-        let key = || -> Vec<Value<'_>> {
-            vec![bind(table), bind(set), bind(condition), bind(role.as_str())]
-        };
-        if let Some(found) = self.write(FIND, &key(), row)?.pop() {
-            return Ok(found);
-        }
-        let mut arguments = key();
-        arguments.push(bind(batch_size));
-        let made = self.write(ADD, &arguments, row)?.pop();
-        made.ok_or_else(|| {
-            crate::error::Failure::new(
-                crate::error::Code::Internal,
-                "the backfill's row was not written",
-                "report this with the server's log",
-            )
-        })
+        })?;
+        Ok(taken.into_iter().next())
     }
 
     /// Writes what a batch did, in the batch's own transaction.
@@ -112,8 +122,11 @@ impl Ledger {
             bind(batch.changed),
             bind(batch.next_size),
         ];
-        self.execute(SQL, &arguments)?;
-        Ok(())
+        // What is not kept must not be done.
+        match self.execute(SQL, &arguments)? {
+            1 => Ok(()),
+            _ => Err(lost("has gone")),
+        }
     }
 
     /// The backfill has ended: rows changed and batches, all in all.
@@ -168,11 +181,11 @@ impl Ledger {
 
     /// The tables that hold the rows of a table, in order, with their names and their sizes in blocks.
     pub fn leaves(&self, table: Oid) -> Result<Vec<(Oid, String, i64)>> {
-        const SQL: &str = "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname),
+        const SQL: &str = "WITH RECURSIVE tree(id) AS (
+                 SELECT $1 UNION SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.id)
+             SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname),
                     pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint
-               FROM (SELECT p.relid::oid FROM pg_catalog.pg_partition_tree($1) p WHERE p.isleaf
-                     UNION SELECT $1 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree($1))) t(id)
-               JOIN pg_catalog.pg_class c ON c.oid = t.id JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.id JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE c.relkind = 'r' ORDER BY c.oid";
         self.select(SQL, &[bind(table)], |row| {
             Ok((

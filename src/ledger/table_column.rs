@@ -107,4 +107,14 @@ impl Ledger {
         let arguments = [bind(table), bind(column), bind(others.to_vec())];
         self.select(SQL, &arguments, |row| row.require(1))
     }
+
+    /// Whether a type is a domain that refuses values: a column of it cannot be added without writing every row again.
+    pub fn is_constrained_domain(&self, type_name: &str) -> Result<bool> {
+        const SQL: &str = "WITH RECURSIVE d AS (
+                 SELECT t.oid, t.typtype, t.typnotnull, t.typbasetype FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype($1)
+                 UNION ALL SELECT t.oid, t.typtype, t.typnotnull, t.typbasetype FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
+             SELECT pg_catalog.bool_or(d.typtype = 'd' AND (d.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint n WHERE n.contypid = d.oid))) FROM d";
+        let found = self.select_one(SQL, &[bind(type_name)], |row| row.get(1))?;
+        Ok(found.flatten().unwrap_or(false))
+    }
 }

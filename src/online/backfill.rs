@@ -44,8 +44,6 @@ pub struct Backfill {
     pub set: String,
     /// Which rows; `None` = all.
     pub condition: Option<String>,
-    /// Whether the text is Belay's own: names are not looked up along the caller's search_path.
-    pub own: bool,
 }
 
 /// What a batch did, and where the next one begins.
@@ -67,14 +65,15 @@ trait Way {
 
 /// Runs a backfill to its end, going on where an earlier call of the same table and texts stopped. Rows changed and batches.
 pub fn run(session: &Session, backfill: &Backfill) -> Result<(i64, i64)> {
-    let (table, progress) = open(session, backfill)?;
+    let (table, id) = open(session, backfill)?;
     let what = format!("table {} is being updated in the same way", table.quoted);
-    session.alone_at(lock::BACKFILL_CLASS, progress.id as u32, &what, || {
+    session.alone_at(lock::BACKFILL_CLASS, id as u32, &what, || {
         let way = transaction::attempt(session.mode, || way(session, backfill, &table))?;
         let began = Instant::now();
-        go(session, backfill, &table, way.as_ref(), progress.id)?;
+        let progress = taken(session, &table, id)?;
+        go(session, &table, way.as_ref(), progress)?;
         let (rows, batches) =
-            transaction::committed(session.mode, || session.ledger.finish_backfill(progress.id))?;
+            transaction::committed(session.mode, || session.ledger.finish_backfill(id))?;
         let rate = rows as f64 / began.elapsed().as_secs_f64().max(0.001);
         client::notice(format!(
             "{}: {rows} rows updated in {batches} batches, {} ({rate:.0} rows per second)",
@@ -95,7 +94,26 @@ pub fn forget(session: &Session, backfill: &Backfill) -> Result<()> {
     })
 }
 
-fn open(session: &Session, backfill: &Backfill) -> Result<(Relation, Progress)> {
+/// Under the lock: how far it is.
+fn taken(session: &Session, table: &Relation, id: i64) -> Result<Progress> {
+    let progress = transaction::committed(session.mode, || {
+        let key = session.ledger.key_columns(table.id)?;
+        let names: Vec<String> = key.into_iter().map(|column| column.name).collect();
+        session.ledger.take_backfill(id, &names)
+    })?;
+    progress.ok_or_else(|| {
+        Failure::new(
+            Code::LockNotAvailable,
+            format!(
+                "another session has just ended the same update of table {}",
+                table.quoted
+            ),
+            "call again to begin it anew",
+        )
+    })
+}
+
+fn open(session: &Session, backfill: &Backfill) -> Result<(Relation, i64)> {
     let ledger = &session.ledger;
     transaction::committed(session.mode, || {
         let table = ledger.find_relation(backfill.table)?;
@@ -115,13 +133,13 @@ fn open(session: &Session, backfill: &Backfill) -> Result<(Relation, Progress)> 
             ));
         }
         refuse_set(session, backfill, &table)?;
-        let progress = ledger.open_backfill(
+        let id = ledger.open_backfill(
             backfill.table,
             &backfill.set,
             backfill.condition.as_deref(),
             guc::batch_size(),
         )?;
-        Ok((table, progress))
+        Ok((table, id))
     })
 }
 
@@ -157,7 +175,7 @@ fn refuse_set(session: &Session, backfill: &Backfill, table: &Relation) -> Resul
 
 fn way(session: &Session, backfill: &Backfill, table: &Relation) -> Result<Box<dyn Way>> {
     let level = settings::open_level();
-    surroundings(backfill);
+    surroundings();
     let key = session.ledger.key_columns(backfill.table)?;
     let way: Box<dyn Way> = match key.is_empty() {
         true => Box::new(ByBlocks::new(backfill)),
@@ -168,27 +186,13 @@ fn way(session: &Session, backfill: &Backfill, table: &Relation) -> Result<Box<d
 }
 
 /// Each batch has an index or a range of blocks to follow, whatever the statistics say.
-fn surroundings(backfill: &Backfill) {
+fn surroundings() {
     settings::set_for_level(c"enable_seqscan", c"off");
     settings::set_for_level(c"jit", c"off");
-    if backfill.own {
-        settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
-    }
 }
 
-fn go(
-    session: &Session,
-    backfill: &Backfill,
-    table: &Relation,
-    way: &dyn Way,
-    id: i64,
-) -> Result<()> {
-    let condition = backfill.condition.as_deref();
-    let mut progress = transaction::committed(session.mode, || {
-        session
-            .ledger
-            .open_backfill(backfill.table, &backfill.set, condition, guc::batch_size())
-    })?;
+fn go(session: &Session, table: &Relation, way: &dyn Way, mut progress: Progress) -> Result<()> {
+    let id = progress.id;
     let mut health = Health::new(id);
     let (mut told, mut rows) = (Instant::now(), 0);
     loop {
@@ -196,9 +200,9 @@ fn go(
         transaction::attempt(session.mode, client::boundary)?;
         health.wait(session)?;
         let size = u32::try_from(progress.batch_size).unwrap_or(1).max(1);
-        let began = Instant::now();
         let step = attempts::committed(session, &table.quoted, || {
-            surroundings(backfill);
+            let began = Instant::now();
+            surroundings();
             let step = way.batch(session, &progress, size)?;
             let next = next_size(size, began.elapsed(), guc::batch_time());
             progress.batch_size = i32::try_from(next).unwrap_or(i32::MAX);

@@ -100,14 +100,19 @@ unsafe fn insert(plan: &Plan, trigger: *mut pg_sys::TriggerData) -> pg_sys::Datu
         if plan.are_in_step(source, copy) {
             return pg_sys::Datum::from(tuple);
         }
+        // Of one that is NULL the other follows, whatever the default is.
+        let both = source.is_some() && copy.is_some();
+        let is_default = both && plan.is_default(trigger, source);
+        let is_default_of_copy = both && !is_default && plan.is_default_of_copy(trigger, copy);
         let brought = |value: Value, is_default: bool| match value {
             None => Brought::Null,
             Some(_) if is_default => Brought::Default,
             Some(_) => Brought::Value,
         };
-        let from_source = brought(source, source.is_some() && plan.is_default(source));
-        let from_copy = brought(copy, plan.is_default_of_copy(copy));
-        let action = inserted(from_source, from_copy);
+        let action = inserted(
+            brought(source, is_default),
+            brought(copy, is_default_of_copy),
+        );
         act(plan, trigger, tuple, action, (source, copy))
     }
 }

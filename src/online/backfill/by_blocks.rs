@@ -8,7 +8,7 @@ use pgrx::pg_sys::Oid;
 
 use super::statement;
 use super::{Backfill, Step, Way};
-use crate::error::Result;
+use crate::error::{Code, Failure, Result};
 use crate::ledger::backfill::Progress;
 use crate::online::session::Session;
 use crate::pg::spi::Prepared;
@@ -20,6 +20,8 @@ const ROWS_OF_A_BLOCK: u32 = 32;
 pub struct ByBlocks {
     backfill: Backfill,
     prepared: RefCell<HashMap<Oid, Rc<Prepared>>>,
+    /// The table whose pass ended last, and how many rows that changed.
+    last_pass: RefCell<(String, i64)>,
 }
 
 impl ByBlocks {
@@ -28,6 +30,20 @@ impl ByBlocks {
         ByBlocks {
             backfill: backfill.clone(),
             prepared: RefCell::default(),
+            last_pass: RefCell::default(),
+        }
+    }
+
+    /// Each pass leaves fewer rows for the next one, or the condition does not tell which are left.
+    fn refuse_endless(&self, table: &str, changed: i64) -> Result<()> {
+        let before = self.last_pass.replace((table.to_owned(), changed));
+        match before.0 == table && before.1 > 0 && changed >= before.1 {
+            false => Ok(()),
+            true => Err(Failure::new(
+                Code::Data,
+                format!("{changed} rows of table {table} are updated again and again"),
+                "the condition has to be false for a row that has been updated, whatever triggers make of it",
+            )),
         }
     }
 
@@ -48,7 +64,11 @@ impl Way for ByBlocks {
     fn batch(&self, session: &Session, progress: &Progress, size: u32) -> Result<Step> {
         // Sizes are looked up for each batch: rows that came meanwhile are met.
         let leaves = session.ledger.leaves(self.backfill.table)?;
-        let begun = progress.leaf.unwrap_or((Oid::INVALID, 0));
+        // In a restored copy the tables have other numbers.
+        let known = progress
+            .leaf
+            .filter(|(id, _)| leaves.iter().any(|(leaf, ..)| leaf == id));
+        let begun = known.unwrap_or((Oid::INVALID, 0));
         let at = leaves
             .iter()
             .position(|(id, ..)| id.to_u32() >= begun.0.to_u32());
@@ -79,6 +99,9 @@ impl Way for ByBlocks {
         };
         let in_pass = changed + if goes_on { begun.1 } else { 0 };
         let pass_ends = end >= *blocks;
+        if pass_ends {
+            self.refuse_endless(name, in_pass)?;
+        }
         let (cursor, leaf, is_last) = match (pass_ends, in_pass) {
             (false, _) => (Some(end), Some((*leaf, in_pass)), false),
             (true, 1..) => (Some(0), Some((*leaf, 0)), false),

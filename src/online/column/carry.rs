@@ -8,7 +8,7 @@ mod facts;
 use pgrx::spi::quote_identifier;
 
 use self::facts::Fact;
-use super::texts::Texts;
+use super::texts::{Texts, qualified};
 use crate::error::Result;
 use crate::pg::spi::{self, bind};
 
@@ -41,7 +41,7 @@ pub struct Carried {
 
 /// What belongs to the source, in the order in which it is made. The table is locked by the caller.
 pub fn collect(texts: &Texts) -> Result<Vec<Carried>> {
-    let mut facts = facts::read(texts)?;
+    let mut facts = qualified(|| facts::read(texts))?;
     facts.sort_by_key(|fact| rank(&fact.kind));
     let mut carried: Vec<Carried> = facts
         .iter()

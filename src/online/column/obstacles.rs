@@ -4,8 +4,13 @@ use crate::error::{Code, Failure, Result};
 use crate::ledger::Ledger;
 use crate::ledger::table_column::Relation;
 
-/// What is in the way of a column, a line each.
-pub fn refuse(ledger: &Ledger, table: &Relation, column: &str) -> Result<()> {
+/// What is in the way of a column, a line each; `copy_type` is that of the other column, where it is another one.
+pub fn refuse(
+    ledger: &Ledger,
+    table: &Relation,
+    column: &str,
+    copy_type: Option<&str>,
+) -> Result<()> {
     if ledger.hides_rows(table.id)? {
         return Err(Failure::new(
             Code::Privilege,
@@ -16,7 +21,17 @@ pub fn refuse(ledger: &Ledger, table: &Relation, column: &str) -> Result<()> {
     let pairs = ledger.column_changes(table.id)?;
     let pairs = pairs.into_iter().filter_map(|change| change.pair);
     let others: Vec<String> = pairs.map(|pair| pair.source).collect();
-    let found = ledger.column_obstacles(table.id, column, &others)?;
+    let mut found = ledger.column_obstacles(table.id, column, &others)?;
+    let of_column = ledger.column_type(table.id, column)?;
+    let copy_type = copy_type
+        .map(str::to_owned)
+        .or(of_column)
+        .unwrap_or_default();
+    if ledger.is_constrained_domain(&copy_type)? {
+        found.push(format!(
+            "domain {copy_type} has constraints: adding a column of it would write every row again under a lock; use its base type and a check"
+        ));
+    }
     if found.is_empty() {
         return Ok(());
     }

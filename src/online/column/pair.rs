@@ -123,8 +123,21 @@ impl<'a> Work<'a> {
                     "drop or rename it, or choose another name",
                 ));
             }
-            obstacles::refuse(ledger, table, source)
+            obstacles::refuse(ledger, table, source, self.copy_type(source))
         })
+    }
+
+    /// The type that the other column gets; `None`: the same.
+    fn copy_type(&self, source: &str) -> Option<&str> {
+        match (&self.change, &self.asked.types) {
+            (Some(change), _) => {
+                let types = change.types.as_ref()?;
+                let from_old = source == change.old && change.phase != Phase::New;
+                Some(if from_old { &types.new } else { &types.old })
+            }
+            (None, Some(types)) => Some(&types.new),
+            (None, None) => None,
+        }
     }
 
     /// Brings each row in step, gives the copy what belongs to the source, and verifies. Goes on
@@ -302,15 +315,13 @@ impl<'a> Work<'a> {
         Texts::of(&self.found.table, change)
     }
 
-    /// A short transaction under belay.lock_timeout, tried again and again. Names are not looked up
-    /// along the caller's search_path.
+    /// A short transaction under belay.lock_timeout, tried again and again.
     fn briefly<T>(&self, mut body: impl FnMut() -> Result<T>) -> Result<T> {
         let what = match self.asked.is_type() {
             true => format!("type of column \"{}\"", self.asked.first),
             false => format!("rename of column \"{}\"", self.asked.first),
         };
         attempts::committed(self.session, &what, || {
-            settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
             // That an index takes a constraint's name is no news.
             settings::set_for_level(c"client_min_messages", c"warning");
             body()

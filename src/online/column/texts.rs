@@ -11,7 +11,7 @@ use crate::ledger::table_column::Relation;
 use crate::online::backfill::Backfill;
 use crate::pg::spi::{self, Prepared, bind};
 use crate::pg::sync::check_conversion;
-use crate::pg::type_name;
+use crate::pg::{settings, type_name};
 
 /// The name of the trigger of a change: late among those of its kind, which fire in the order of their names.
 pub fn trigger_name(change: i64) -> String {
@@ -74,6 +74,15 @@ const DECLARED: &str = "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
        LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation LEFT JOIN pg_catalog.pg_namespace s ON s.oid = c.collnamespace
       WHERE a.attrelid = $1 AND a.attname = $2::text";
 
+/// What the server writes in `body` names what it is about with its schema; who runs it may have any search_path.
+pub fn qualified<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let level = settings::open_level();
+    settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
+    let value = body()?;
+    settings::close_level(level);
+    Ok(value)
+}
+
 impl Texts {
     /// Of a change's pair; without one, of none.
     pub fn of(table: &Relation, change: &ColumnChange) -> Texts {
@@ -119,6 +128,10 @@ impl Texts {
 
     /// Adds the copy, with what it is put down with.
     pub fn addition(&self) -> Result<Vec<String>> {
+        qualified(|| self.addition_unqualified())
+    }
+
+    fn addition_unqualified(&self) -> Result<Vec<String>> {
         let declared = match &self.copy_type {
             Some(of_type) => of_type.clone(),
             None => spi::select_one(
@@ -190,6 +203,10 @@ impl Texts {
 
     /// Lets the server find mistakes in the expressions: `source` is the type of the column that is there.
     pub fn check_conversions(&self) -> Result<()> {
+        qualified(|| self.check_conversions_unqualified())
+    }
+
+    fn check_conversions_unqualified(&self) -> Result<()> {
         let Some(copy_type) = &self.copy_type else {
             return Ok(());
         };
@@ -217,7 +234,6 @@ impl Texts {
             table: self.table_id,
             set: format!("{copy} = {copy}"),
             condition: Some(self.out_of_step()),
-            own: true,
         }
     }
 

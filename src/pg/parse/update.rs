@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
+use belay_core::sql::{TokenKind, tokens};
 use pgrx::pg_sys::{self, NodeTag};
 
 use crate::error::{Code, Failure, Result};
@@ -70,8 +71,15 @@ pub fn check_condition(condition: &str) -> Result<()> {
     }
 }
 
+/// The text, which holds no parameter: those of a batch are its bounds.
 fn c_text(text: &str, refused: impl Fn() -> Failure) -> Result<CString> {
-    CString::new(text).map_err(|_| refused())
+    let has_parameter = tokens(text)
+        .flatten()
+        .any(|token| token.kind == TokenKind::Parameter);
+    match has_parameter {
+        true => Err(refused()),
+        false => CString::new(text).map_err(|_| refused()),
+    }
 }
 
 /// The node of the one statement of a text.

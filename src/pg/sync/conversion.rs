@@ -18,6 +18,8 @@ struct Compiled {
     context: *mut pg_sys::ExprContext,
     parameters: *mut pg_sys::ParamListInfoData,
     of_type: pg_sys::Oid,
+    /// Whether the value may depend on more than the one it is made of.
+    is_mutable: bool,
 }
 
 impl Conversion {
@@ -37,7 +39,9 @@ impl Conversion {
             settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
             let parsed = parsed(text, variable, from, to);
             settings::close_level(level);
-            let planned = pg_sys::expression_planner(parsed?.cast::<pg_sys::Expr>());
+            let parsed = parsed?;
+            let is_mutable = pg_sys::contain_mutable_functions(parsed);
+            let planned = pg_sys::expression_planner(parsed.cast::<pg_sys::Expr>());
             let parameters = pg_sys::makeParamList(1);
             let state = pg_sys::ExecInitExprWithParams(planned, parameters);
             let context = pg_sys::CreateStandaloneExprContext();
@@ -47,6 +51,7 @@ impl Conversion {
                 context,
                 parameters,
                 of_type: from.of_type,
+                is_mutable,
             })))
         }
     }
@@ -84,9 +89,10 @@ pub unsafe fn evaluate(state: *mut pg_sys::ExprState, context: *mut pg_sys::Expr
         let before = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*context).ecxt_per_tuple_memory;
         let mut is_null = false;
-        let value = (*state).evalfunc.map(|evaluate| {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| evaluate(state, context, &mut is_null))
-        });
+        // Unguarded: an error keeps all its fields, and jumps over frames that own nothing to drop.
+        let value = (*state)
+            .evalfunc
+            .map(|evaluate| evaluate(state, context, &mut is_null));
         pg_sys::CurrentMemoryContext = before;
         value.filter(|_| !is_null)
     }
@@ -241,5 +247,14 @@ pub fn check(
 ) -> Result<()> {
     let column = |(of_type, modifier)| Column::of_type(of_type, modifier);
     // SAFETY: a transaction is open; what is compiled is let go with the current context.
-    unsafe { Conversion::compile(text, variable, &column(from), &column(to)) }.map(|_| ())
+    let compiled = unsafe { Conversion::compile(text, variable, &column(from), &column(to)) }?;
+    let depends = compiled.0.is_some_and(|compiled| compiled.is_mutable);
+    match text.is_empty() && depends {
+        false => Ok(()),
+        true => Err(Failure::new(
+            Code::DatatypeMismatch,
+            "the cast of one type to the other depends on settings of the session",
+            "pass \"using\" => and back => expressions that do not, as in \"using\" => $$c AT TIME ZONE 'UTC'$$",
+        )),
+    }
 }

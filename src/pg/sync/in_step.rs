@@ -25,9 +25,6 @@ pub fn is_out_of_step(fcinfo: pg_sys::FunctionCallInfo) -> Result<bool> {
         let arguments = (*fcinfo).args.as_slice(5);
         let value = |at: usize| (!arguments[at].isnull).then_some(arguments[at].value);
         let (source, copy) = (value(3), value(4));
-        if source.is_none() && copy.is_none() {
-            return Ok(false);
-        }
         let this = &*compared;
         let in_step = this.copy.same(this.forth.of(source), copy)
             || (copy.is_some() && this.source.same(this.back.of(copy), source));

@@ -1,5 +1,6 @@
 //! What the trigger has to know of a table, found once a statement.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 
 use pgrx::pg_sys;
@@ -36,12 +37,6 @@ impl Column {
             },
             _ => false,
         }
-    }
-
-    /// A copy of a value in the current memory context.
-    fn kept(&self, value: Value) -> Value {
-        // SAFETY: a value of the column's type.
-        value.map(|value| unsafe { raw::datumCopy(value, self.by_value, self.length.into()) })
     }
 
     /// As if there were one of that type.
@@ -111,9 +106,10 @@ pub struct Plan {
     pub forth: Conversion,
     /// Copy to source.
     pub back: Conversion,
-    default: Default,
-    /// What the copy is made of the source's default.
-    default_of_copy: Value,
+    /// Looked up by the first INSERT that needs it: an UPDATE, or who names one column only, must not fail by it.
+    default: OnceCell<Default>,
+    /// Where it lives.
+    memory: pg_sys::MemoryContext,
 }
 
 impl Plan {
@@ -158,17 +154,11 @@ impl Plan {
             let source = Column::find(relation, &text(1))?;
             let copy = Column::find(relation, &text(2))?;
             let variable = text(3);
-            let forth = Conversion::compile(&text(4), &variable, &source, &copy)?;
-            let default = default_of(relation, &source);
-            let default_of_copy = match default {
-                Default::Value(value) => copy.kept(forth.of(Some(value))),
-                Default::None | Default::Volatile => None,
-            };
             Ok(Plan {
-                forth,
+                forth: Conversion::compile(&text(4), &variable, &source, &copy)?,
                 back: Conversion::compile(&text(5), &variable, &copy, &source)?,
-                default,
-                default_of_copy,
+                default: OnceCell::new(),
+                memory: pg_sys::CurrentMemoryContext,
                 source,
                 copy,
             })
@@ -177,10 +167,8 @@ impl Plan {
 
     /// Whether either value is made from the other.
     pub fn are_in_step(&self, source: Value, copy: Value) -> bool {
-        match (source, copy) {
-            (None, None) => return true,
-            _ if self.forth.is_assignment() => return self.copy.same(source, copy),
-            _ => {}
+        if self.forth.is_assignment() {
+            return self.copy.same(source, copy);
         }
         // SAFETY: the values are of the types that the conversions were compiled for.
         unsafe {
@@ -189,18 +177,40 @@ impl Plan {
         }
     }
 
-    /// Whether the value is what the copy has where nobody gives a value.
-    pub fn is_default_of_copy(&self, copy: Value) -> bool {
-        self.default_of_copy.is_some() && self.copy.same(self.default_of_copy, copy)
-    }
-
     /// Whether an INSERT that does not name the source may have brought this value.
-    pub fn is_default(&self, source: Value) -> bool {
-        match &self.default {
+    pub unsafe fn is_default(&self, trigger: *mut pg_sys::TriggerData, source: Value) -> bool {
+        // SAFETY: the caller's.
+        match unsafe { self.default(trigger) } {
             Default::None => false,
             Default::Volatile => true,
             Default::Value(value) => self.source.same(Some(*value), source),
         }
+    }
+
+    /// Whether the value is what the copy is made of the source's default.
+    pub unsafe fn is_default_of_copy(
+        &self,
+        trigger: *mut pg_sys::TriggerData,
+        copy: Value,
+    ) -> bool {
+        // SAFETY: the caller's; the default is a value of the source's type.
+        unsafe {
+            match self.default(trigger) {
+                Default::None | Default::Volatile => false,
+                Default::Value(value) => self.copy.same(self.forth.of(Some(*value)), copy),
+            }
+        }
+    }
+
+    unsafe fn default(&self, trigger: *mut pg_sys::TriggerData) -> &Default {
+        // SAFETY: the caller's; what is made lives in the memory of the plan, and so as long.
+        self.default.get_or_init(|| unsafe {
+            let before = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = self.memory;
+            let default = default_of((*trigger).tg_relation, &self.source);
+            pg_sys::CurrentMemoryContext = before;
+            default
+        })
     }
 }
 
