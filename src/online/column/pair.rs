@@ -1,13 +1,13 @@
 //! The work of the verbs: two columns are begun, completed and ended.
 
-use super::carry::Carried;
+mod carrying;
+
 use super::texts::Texts;
 use super::{Asked, Found, carry, obstacles, run_sql, undefined};
 use crate::error::{Code, Failure, Result};
 use crate::ledger::column_change::{ColumnChange, Pair, Phase};
-use crate::online::index::Wanted;
 use crate::online::session::Session;
-use crate::online::{attempts, backfill, index};
+use crate::online::{attempts, backfill};
 use crate::pg::{settings, transaction};
 
 /// A change in hand.
@@ -199,54 +199,6 @@ impl<'a> Work<'a> {
         run_sql(&self.texts(change).create_trigger())
     }
 
-    /// Makes what the copy lacks of what belongs to the source, one after the other.
-    fn carry_over(&self, texts: &Texts) -> Result<()> {
-        for one in self.briefly(|| carry::collect(texts))? {
-            if one.is_index && !one.is_made {
-                let schema = &self.found.table.schema_name;
-                index::ensure(
-                    self.session,
-                    &Wanted {
-                        table: self.found.table.id,
-                        schema,
-                        name: &one.made_as,
-                        sql: &one.make,
-                    },
-                )?;
-                continue;
-            }
-            if !one.is_made {
-                self.briefly(|| run_sql(std::slice::from_ref(&one.make)))?;
-            }
-            if let Some(validate) = one.validate.as_ref().filter(|_| !one.is_valid) {
-                self.briefly(|| run_sql(std::slice::from_ref(validate)))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn verify(&self, texts: &Texts) -> Result<()> {
-        let out_of_step = transaction::committed(self.session.mode, || {
-            let level = settings::open_level();
-            settings::set_for_level(c"search_path", c"pg_catalog, pg_temp");
-            let count = texts.count_out_of_step()?;
-            settings::close_level(level);
-            Ok(count)
-        })?;
-        if out_of_step == 0 {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Code::Data,
-            format!(
-                "columns \"{}\" and \"{}\" of table {} differ in {out_of_step} rows",
-                texts.source, texts.copy, self.found.table.quoted
-            ),
-            "an expression may not give the same twice, or a trigger changes rows after the one that keeps them in step; \
-             mend it, then call the same again",
-        ))
-    }
-
     /// Ends the pair: the source stays as it is, or the copy takes its place.
     pub fn end(&mut self, keep_source: bool) -> Result<()> {
         if !keep_source {
@@ -284,31 +236,6 @@ impl<'a> Work<'a> {
         backfill::forget(self.session, &fill)?;
         self.change = Some(change);
         Ok(())
-    }
-
-    /// What belongs to the source in this moment, all of it made for the copy.
-    fn all_made(&self, texts: &Texts) -> Result<Vec<Carried>> {
-        let carried = carry::collect(texts)?;
-        let lacking: Vec<&str> = carried
-            .iter()
-            .filter(|one| !one.is_made || !one.is_valid)
-            .map(|one| one.name.as_str())
-            .collect();
-        if lacking.is_empty() {
-            return Ok(carried);
-        }
-        Err(Failure::new(
-            Code::NotInState,
-            format!(
-                "column \"{}\" of table {} has got something that its copy lacks",
-                texts.source, self.found.table.quoted
-            ),
-            format!(
-                "{} makes it for the copy as well; then call this again",
-                self.asked.call(self.asked.family.begin, self.found)
-            ),
-        )
-        .detail(lacking.join("\n")))
     }
 
     fn texts(&self, change: &ColumnChange) -> Texts {
