@@ -27,6 +27,7 @@ mod tests;
 pub use error::DirectiveError;
 pub(crate) use native::{MarkerOption, marker_option};
 pub(crate) use parse::{Head, TRANSACTION, read_head};
+pub(crate) use value::milliseconds;
 
 use crate::contract::Waiver;
 

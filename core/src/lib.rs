@@ -14,6 +14,7 @@ pub mod contract_query;
 pub mod directive;
 pub mod footprint;
 pub mod gate;
+pub mod job;
 pub mod layout;
 pub mod name;
 pub mod naming;

@@ -94,7 +94,7 @@ pub(super) fn retries(value: &str) -> Result<u32, &'static str> {
 /// A time as PostgreSQL's settings write it: a whole number and a unit, `ms`, `s`, `min`, `h` or `d`.
 ///
 /// Unlike the server it wants the unit, for `lock-timeout 2` would be two milliseconds.
-pub(super) fn milliseconds(value: &str) -> Result<u32, &'static str> {
+pub(crate) fn milliseconds(value: &str) -> Result<u32, &'static str> {
     const EXPECTED: &str = "lock-timeout 500ms, 2s or 1min, at most 2147483647ms; 0 = no timeout";
     let end = value
         .find(|c: char| !c.is_ascii_digit())
