@@ -14,6 +14,7 @@ import apply  # noqa: E402
 import contention  # noqa: E402
 import contract  # noqa: E402
 import footprints  # noqa: E402
+import jobs  # noqa: E402
 import large_history  # noqa: E402
 import memory  # noqa: E402
 import online  # noqa: E402
@@ -25,7 +26,7 @@ from server import Server  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "jit", "debug_assertions")
-MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contract", "contention", "online", "memory")
+MEASUREMENTS = ("apply", "history", "footprints", "snapshot", "contract", "contention", "online", "jobs", "memory")
 
 
 def arguments():
@@ -87,8 +88,22 @@ def measure(server, durable, folder, options):
         yield from contention.rows(server, 20 if options.quick else 100, min(options.rounds, 5), progress)
     if "online" in options.only and with_belay:
         yield from online.rows(server, 20_000 if options.quick else 1_000_000, options.rounds, folder, progress)
+    if "jobs" in options.only and with_belay:
+        size = (100, 20_000, 5) if options.quick else (1000, 1_000_000, 30)
+        with jobs_server(server, options) as with_launcher:
+            yield from jobs.rows(with_launcher, *size, min(options.rounds, 5), folder, progress)
     if "memory" in options.only:
         yield from memory.rows(server, large_set, with_belay, progress)
+
+
+@contextlib.contextmanager
+def jobs_server(server, options):
+    """One with a launcher, which takes a start of its own; a server that is not ours is taken as it is."""
+    if options.host:
+        yield server
+    else:
+        with scratch_server(options.major, "bench-jobs", jobs.SETTINGS) as scratch:
+            yield scratch.server
 
 
 @contextlib.contextmanager

@@ -44,11 +44,12 @@ class Scratch:
 
 
 @contextlib.contextmanager
-def scratch_server(major):
+def scratch_server(major, purpose="bench", settings=None):
+    """`settings` are added to (and win over) those of this module; servers that run at once differ in their purpose."""
     from harness.server import Server as Process
 
-    name = f"bench-{os.getpid()}"
+    name = f"{purpose}-{os.getpid()}"
     try:
-        yield Scratch(Process.create(major, name, SETTINGS))
+        yield Scratch(Process.create(major, name, SETTINGS | (settings or {})))
     finally:
         Process(major, name).remove()

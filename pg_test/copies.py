@@ -16,14 +16,15 @@ from ledger import state
 
 #: By their references, from what refers to nothing, with what is pending before what is applied.
 TABLES = ["project", "definition", "migration", "pending", "run", "step", "step_error", "applied", "unfinished",
-          "announcement", "release_base", "client", "contract_query", "backfill", "column_change"]
+          "announcement", "release_base", "client", "contract_query", "backfill", "column_change", "job", "job_definition", "job_error", "job_batch"]
 
 
 def ledger(db: Database) -> dict[str, list]:
     """Every row of every table that is dumped, and where Belay's sequences stand."""
     rows = state(db)
     del rows["relations"]
-    del rows["belay.seal"]
+    for table in ("seal", "job_transition", "job_home", "run_request"):
+        del rows[f"belay.{table}"]
     assert sorted(rows) == sorted(f"belay.{table}" for table in TABLES)
     sequences = "SELECT sequencename::text, last_value FROM pg_sequences WHERE schemaname = 'belay' ORDER BY 1"
     return rows | {"sequences": db.rows(sequences)}

@@ -751,6 +751,7 @@ GIVEN = {
     "reason": "'because'",
     "release": "'1.0.0'",
     "instance": "'web-1'",
+    "operations": "'[{\"sql\": \"SELECT 1\"}]'",
 }
 
 #: NULL as good as left out, although the default is something else, by the function's comment: the plain default of a
@@ -769,6 +770,7 @@ NULL_HAS_A_MEANING = {
 INTERNAL = {
     "is_running", "find_runner", "is_unfinished", "is_pending", "find_project", "find_disorder",
     "find_acceptance", "find_late", "do_meet", "next_names", "describe_footprint", "contract_uses",
+    "ignores_windows", "release_window",
 }  # fmt: skip
 
 
@@ -786,6 +788,7 @@ def test_a_null_argument_is_a_clear_error_or_means_left_out(db, server_folder):
     # Applying and reverting change nothing: a baseline among the calls makes it applied without running it.
     files = {"migration1.sql": "SELECT 1\n-- migrate:down\nSELECT 1"}
     load(db, files)
+    db.execute(f"ALTER DATABASE {db.name} SET belay.allow_superuser_jobs = on")
     write(server_folder, files)
     folder = f"'{server_folder}'"
     values = GIVEN | {"directory": folder}

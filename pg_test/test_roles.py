@@ -64,6 +64,8 @@ READS = {
     "migrate_status", "migrate_plan", "migrate_check", "migrate_validate", "migrate_wait", "migrate_history", "last_run", "migrate_checksum",
     "check_order", "check_order_directories", "footprints", "touched_by", "release_status", "announced_release", "clients",
     "snapshot", "snapshot_hash", "snapshot_diff", "contract_check", "versioned_name", "object_versions",
+    "job_status", "jobs_actionable", "jobs_future", "jobs_completed", "job_is_complete", "jobs_ok", "release_window", "ignores_windows",
+    "is_released", "upgrade_check", "upgrade_assert",
 }  # fmt: skip
 DEPLOYS = READS | {
     "migrate_register", "migrate_load", "migrate_load_files", "migrate_unregister", "migrate_rename",
@@ -75,16 +77,24 @@ DEPLOYS = READS | {
     "cleanup_concurrent_column_rename", "undo_cleanup_concurrent_column_rename",
     "change_column_type_concurrently", "undo_change_column_type_concurrently",
     "cleanup_concurrent_column_type_change", "undo_cleanup_concurrent_column_type_change",
+    "job_register", "job_unregister", "job_start", "job_stop", "job_pause", "job_resume", "job_retry", "job_rollback", "job_skip",
+    "job_finalize", "job_work", "job_parameter", "job_tick", "migrate_start", "run_cancel", "run_work",
 }  # fmt: skip
-OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune"}
-SERVES = {"client_checkin", "client_checkout", "announced_release", "migrate_wait"}
+OWNS = DEPLOYS | {"project_create", "project_alter", "migrate_mark", "migrate_baseline", "migrate_accept_late", "history_prune", "jobs_release"}
+SERVES = {
+    "client_checkin", "client_checkout", "announced_release", "migrate_wait",
+    "job_is_complete", "jobs_ok", "release_window", "upgrade_check", "upgrade_assert",
+}  # fmt: skip
 RIGHTS = {"client": SERVES, "reader": READS, "deployer": DEPLOYS, "owner": OWNS}
 #: What nobody needs to be granted: internal ones, triggers, and the grants themselves.
 INTERNAL = {"find_project", "is_running", "find_runner", "is_unfinished", "is_pending", "judge_applied", "judge_reverted", "judge_pending", "judge_place", "judge_registry", "refuse_change",
             "judge_references", "judge_ledger", "forget_pending", "find_disorder", "find_contradiction", "grant_role", "describe_footprint",
-            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses"}
+            "find_acceptance", "find_late", "do_meet", "next_names", "judge_project", "contract_uses", "judge_job"}
 LEVELS = ("client", "reader", "deployer", "owner")
-OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change", "progress"}
+OPEN = {"project", "migration", "pending", "applied", "run", "step", "unfinished", "announcement", "release_base", "client", "column_change", "progress",
+        "job", "job_transition", "job_home", "job_errors", "job_batches"}  # fmt: skip
+#: What readers and owners read besides: SQL texts, messages and keys.
+TEXTS = {"definition", "step_error", "contract_query", "job_definition", "job_error", "job_batch"}
 
 
 @pytest.mark.parametrize("rights", LEVELS)
@@ -97,8 +107,7 @@ def test_a_role_may_call_what_its_rights_say_and_nothing_else(db, rights):
 @pytest.mark.parametrize("rights", LEVELS)
 def test_a_role_reads_texts_and_messages_unless_it_only_deploys_and_writes_nothing(db, rights):
     role = role_with(db, rights)
-    texts = {"definition", "step_error", "contract_query"}
-    assert tables_of(db, role) == OPEN | (set() if rights in ("client", "deployer") else texts)
+    assert tables_of(db, role) == OPEN | (set() if rights in ("client", "deployer") else TEXTS)
     for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
         assert tables_of(db, role, privilege) == set(), privilege
     assert db.one("SELECT has_schema_privilege(%s, 'belay', 'CREATE')", [role]) is False
@@ -127,7 +136,7 @@ def test_granting_twice_is_granting_once(db, rights):
 def test_rights_add_up(db):
     role = role_with(db, "deployer")
     db.execute("SELECT belay.grant_role(%s, 'reader')", [role])
-    assert routines_of(db, role) >= DEPLOYS and tables_of(db, role) == OPEN | {"definition", "step_error", "contract_query"}
+    assert routines_of(db, role) >= DEPLOYS and tables_of(db, role) == OPEN | TEXTS
 
 
 def test_drop_owned_takes_the_rights_away(db):
@@ -267,7 +276,7 @@ def test_a_stranger_without_any_right_that_holds_the_lock_is_named_to_an_ordinar
 
 # ── doors: the tables ────────────────────────────────────────────────────────────────────────────────────────────────
 
-TABLES = sorted(OPEN - {"progress"} | {"definition", "step_error", "contract_query", "backfill"})
+TABLES = sorted(OPEN - {"progress", "job_errors", "job_batches"} | TEXTS | {"backfill", "run_request"})
 
 
 def a_history(db: Database) -> None:
@@ -282,6 +291,13 @@ def a_history(db: Database) -> None:
     db.execute("CREATE TABLE public.changed (a int PRIMARY KEY, b int)")
     db.execute("CALL belay.rename_column_concurrently('public.changed', 'b', 'c')")
     db.execute("CALL belay.update_in_batches('public.changed', 'c = 1')")
+    db.execute("INSERT INTO public.changed VALUES (1)")
+    operations = '[{"batch": {"table": "public.changed", "select": "1"}}, {"sql": "SELECT 1/0"}]'
+    db.execute("SET belay.allow_superuser_jobs = on")
+    db.execute("SELECT belay.job_register('pass', %s)", [operations])
+    with expect_error("22012"):
+        db.execute("CALL belay.job_finalize('pass')")
+    db.execute("INSERT INTO belay.run_request SELECT id, id, 0, '{}', 'app', 'app', '' FROM belay.project")
     for table in TABLES:
         assert db.one(f"SELECT count(*) FROM belay.{table}") > 0, table
 

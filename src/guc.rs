@@ -1,5 +1,7 @@
 //! Settings of the extension, one accessor each.
 
+pub mod jobs;
+
 use std::time::Duration;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -65,6 +67,7 @@ pub fn register() {
         GucFlags::default(),
     );
     register_batches();
+    jobs::register();
 }
 
 fn register_batches() {

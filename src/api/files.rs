@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::error::{Code, Failure, Result};
 use crate::pg::identity;
 
+/// How the name of a job's file ends.
+const JOB: &str = ".job.json";
+
 /// How deep folders are read; what is deeper than NAME/up.sql is refused by the layout, not overlooked.
 const DEPTH: usize = 8;
 
@@ -89,6 +92,7 @@ impl Reading<'_> {
             let migration = path.extension().is_some_and(|end| {
                 end.eq_ignore_ascii_case("sql") || end.eq_ignore_ascii_case("toml")
             });
+            let migration = migration || own.as_encoded_bytes().ends_with(JOB.as_bytes());
             if !(kind.is_dir() && depth > 1 || kind.is_file() && migration) {
                 continue;
             }

@@ -2,11 +2,13 @@
 //!
 //! The SQL side of each function (defaults, grants, comments) is in `sql/`.
 
+mod background;
 mod check_order;
 mod column;
 mod contract_query;
 mod files;
 mod history;
+mod job;
 mod load;
 mod mend;
 mod now;

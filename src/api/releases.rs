@@ -12,6 +12,7 @@ use super::verbs::release_argument;
 use crate::engine::announce::announce;
 use crate::engine::checkin;
 use crate::error::{Code, Failure, Result, entry};
+use crate::jobs::workers;
 use crate::ledger::Ledger;
 use crate::ledger::clients::{Client, KnownBy};
 use crate::ledger::project::{self, Project};
@@ -33,6 +34,7 @@ fn release_announce(fcinfo: pg_sys::FunctionCallInfo) -> Option<AnyElement> {
         let name: String = required(arguments.next(), "project")?;
         let project = ledger.project(&name)?;
         let id = announce(&ledger, &project, &release_argument(&release)?)?;
+        workers::wake(&ledger)?;
         spi::composite(ANNOUNCEMENT, &[spi::bind(id)])
     })
 }

@@ -12,6 +12,8 @@ use super::{count, duration, required, word};
 use crate::engine;
 use crate::engine::call::{Call, Gate, OnPrivileged};
 use crate::error::{Code, Failure, Result, entry};
+use crate::jobs::upgrade;
+use crate::ledger::Ledger;
 use crate::pg::arguments::Arguments;
 use crate::pg::extension;
 use crate::pg::transaction::{self, Mode};
@@ -20,7 +22,7 @@ use crate::pg::transaction::{self, Mode};
 const MIGRATIONS: &str = "a number of migrations";
 
 /// Options that all verbs share, as they were given.
-struct Options {
+pub struct Options {
     ordering: Option<String>,
     transaction: Option<String>,
     on_contention: Option<String>,
@@ -34,7 +36,7 @@ struct Options {
 
 impl Options {
     /// The last arguments of every verb, in this order; what only reverts has no gate.
-    fn read(arguments: &mut Arguments, has_gate: bool) -> Options {
+    pub fn read(arguments: &mut Arguments, has_gate: bool) -> Options {
         Options {
             ordering: arguments.next(),
             transaction: arguments.next(),
@@ -48,7 +50,57 @@ impl Options {
         }
     }
 
-    fn call(
+    /// For a worker that calls later.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let wait = self.wait.as_ref().map(|wait| {
+            const DAY: i64 = 86_400_000_000;
+            let days = i64::from(wait.days()) + 30 * i64::from(wait.months());
+            wait.micros().saturating_add(days.saturating_mul(DAY))
+        });
+        let trust = self.trust.as_ref();
+        let values = [
+            ("ordering", json!(self.ordering)),
+            ("transaction", json!(self.transaction)),
+            ("on_contention", json!(self.on_contention)),
+            ("wait", json!(wait)),
+            ("reason", json!(self.reason)),
+            ("trust", json!(trust)),
+            ("on_privileged", json!(self.on_privileged)),
+            ("gate", json!(self.gate)),
+            ("project", json!(self.project)),
+        ];
+        let values = values.into_iter();
+        values
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// As [`Options::to_json`] wrote them.
+    pub fn of_json(json: &Value) -> Options {
+        let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
+        let trust = json.get("trust").and_then(Value::as_array);
+        let roles = |roles: &Vec<Value>| {
+            let role = |role: &Value| role.as_str().map(str::to_owned);
+            roles.iter().map(role).collect()
+        };
+        Options {
+            ordering: text("ordering"),
+            transaction: text("transaction"),
+            on_contention: text("on_contention"),
+            wait: json
+                .get("wait")
+                .and_then(Value::as_i64)
+                .map(Interval::from_micros),
+            reason: text("reason"),
+            trust: trust.map(roles),
+            on_privileged: text("on_privileged"),
+            gate: text("gate"),
+            project: text("project"),
+        }
+    }
+
+    /// What is asked for, with these options.
+    pub fn call(
         self,
         verb: &'static str,
         request: Request,
@@ -91,6 +143,7 @@ impl Options {
             )?
             .unwrap_or(Gate::Check),
             project: required(self.project, "project")?,
+            number: None,
             mode,
             arguments: Value::Object(given),
         })
@@ -150,6 +203,26 @@ pub fn to_request(target: Option<&str>) -> Result<Request> {
     Ok(Request::To { target })
 }
 
+/// The jobs that stand in the way of a release stand in that of its migrations. Past them goes who goes past the gate, which
+/// the engine lets the owner do for a reason.
+pub fn refuse_upgrade(call: &Call) -> Result<()> {
+    let Request::Up {
+        release: Some(release),
+        ..
+    } = &call.request
+    else {
+        return Ok(());
+    };
+    let ledger = Ledger::open()?;
+    match ledger.find_project(&call.project)? {
+        Some(project) if call.gate != Gate::Off => {
+            let hint = "; or pass gate => 'off' with a reason";
+            upgrade::refuse(&ledger, &project, release, hint)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A verb: its own arguments, then those that all verbs share.
 ///
 /// Written once, since they are read one by one in the order of the SQL procedure's. The symbols
@@ -165,7 +238,9 @@ macro_rules! verb {
                 let options = Options::read(&mut arguments, $verb != "down");
                 let given = given(&[$((stringify!($argument), json!($argument))),+]);
                 let mode = transaction::mode_of(fcinfo);
-                engine::run(&options.call($verb, $request?, given, mode)?)
+                let call = options.call($verb, $request?, given, mode)?;
+                refuse_upgrade(&call)?;
+                engine::run(&call)
             });
         }
     };

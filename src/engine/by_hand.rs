@@ -60,6 +60,7 @@ impl<'a> ByHand<'a> {
                 transaction: "caller",
                 arguments,
                 reason: self.reason,
+                number: None,
             },
         )
     }

@@ -122,6 +122,8 @@ pub struct Call {
     pub gate: Gate,
     /// The project's name.
     pub project: String,
+    /// The number of the run, where it was promised one.
+    pub number: Option<i64>,
     /// How Belay was called.
     pub mode: Mode,
     /// The arguments that were given, for the run's row.

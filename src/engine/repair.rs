@@ -231,6 +231,7 @@ impl Found<'_> {
                     "indexes": removes,
                 }),
                 reason: None,
+                number: None,
             },
         )
     }

@@ -202,6 +202,7 @@ fn under_lock(
             },
             arguments: call.arguments.clone(),
             reason: call.reason.as_deref(),
+            number: call.number,
         },
     )?;
     if call.mode != Mode::Caller {

@@ -42,6 +42,10 @@ pub enum Code {
     Gate,
     /// What deployed code sends would no longer pass.
     ContractQuery,
+    /// A job's state does not allow what is asked of it, or a check of it has failed.
+    Job,
+    /// A job stands in the way of a release.
+    Upgrade,
     /// 0A000
     NotSupported,
     /// 22000
@@ -107,6 +111,8 @@ impl Code {
             Code::Contract => "MG017",
             Code::Gate => "MG018",
             Code::ContractQuery => "MG019",
+            Code::Job => "MG020",
+            Code::Upgrade => "MG021",
             Code::NotSupported => "0A000",
             Code::Data => "22000",
             Code::InvalidParameter => "22023",

@@ -68,8 +68,8 @@ impl Ledger {
               WHERE b.relation = $1 AND b.assignments = $2 AND b.condition IS NOT DISTINCT FROM $3";
         const ADD: &str = "INSERT INTO belay.backfill (relation, assignments, condition, role, batch_size, estimate)
              SELECT $1, $2, $3, $4, $5,
-                    (SELECT pg_catalog.sum(greatest(c.reltuples, 0))::bigint
-                       FROM pg_catalog.pg_partition_tree($1) t JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf)
+                    (SELECT pg_catalog.sum(greatest(c.reltuples, 0))::bigint FROM pg_catalog.pg_class c WHERE c.relkind = 'r'
+                        AND (c.oid = $1 OR c.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree($1) t)))
              RETURNING id";
         let role = identity::role_name(identity::current_role());
         let key = || [bind(table), bind(set), bind(condition)];

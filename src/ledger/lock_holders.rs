@@ -116,6 +116,16 @@ impl Ledger {
         self.select(SQL, &arguments, |row| row.require(1))
     }
 
+    /// The second keys of the advisory locks of a class that are held in this database.
+    pub fn held_keys(&self, class: i32) -> Result<Vec<u32>> {
+        const SQL: &str = "SELECT l.objid FROM pg_catalog.pg_locks l
+              WHERE l.granted AND l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid = $1
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())";
+        self.select(SQL, &[bind(Oid::from(class as u32))], |row| {
+            Ok(row.get::<Oid>(1)?.unwrap_or(Oid::INVALID).to_u32())
+        })
+    }
+
     /// Who holds an advisory lock of two keys: the process, and the session in words.
     pub fn advisory_lock_holder(&self, class: i32, key: u32) -> Result<Option<(i32, String)>> {
         const SQL: &str = "SELECT l.pid, pg_catalog.format('held by pid %s, role %s%s, for %s s', l.pid, coalesce(a.usename::text, '(unknown)'),

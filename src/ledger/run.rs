@@ -25,6 +25,8 @@ pub struct NewRun<'a> {
     pub arguments: serde_json::Value,
     /// Why, where a reason was given.
     pub reason: Option<&'a str>,
+    /// The number that it was promised; `None`: the next one.
+    pub number: Option<i64>,
 }
 
 /// Who holds a project's lock.
@@ -42,9 +44,10 @@ impl Ledger {
     /// Begins a run; what an earlier session left unfinished is noted as lost (the caller
     /// holds the project's lock, so nobody else is running).
     pub fn begin_run(&self, project: &Project, run: &NewRun<'_>) -> Result<i64> {
-        const SQL: &str = "INSERT INTO belay.run (project_id, verb, ordering, transaction, arguments, reason, role,
+        const SQL: &str = "INSERT INTO belay.run (id, project_id, verb, ordering, transaction, arguments, reason, role,
                       session_role, application_name, pid, backend_start, library_version)
-               VALUES ($1, $2, $3, $4, $5, $6, $7::text::name, $8::text::name, $9, $10, $11, $12) RETURNING id";
+               OVERRIDING SYSTEM VALUE VALUES (coalesce($13, pg_catalog.nextval('belay.run_id_seq')),
+                       $1, $2, $3, $4, $5, $6, $7::text::name, $8::text::name, $9, $10, $11, $12) RETURNING id";
         self.note_lost(project)?;
         let arguments = [
             bind(project.id),
@@ -59,6 +62,7 @@ impl Ledger {
             bind(client::pid()),
             bind(client::backend_start()),
             bind(LIBRARY_VERSION),
+            bind(run.number),
         ];
         let id = self.write(SQL, &arguments, |row| row.require::<i64>(1))?;
         Ok(id.first().copied().unwrap_or_default())

@@ -9,9 +9,9 @@
 //! One batch is held in memory, by the server; nothing here grows with the table.
 
 mod by_blocks;
-mod by_key;
+pub mod by_key;
 mod health;
-mod statement;
+pub mod statement;
 
 use std::time::{Duration, Instant};
 
@@ -186,7 +186,7 @@ fn way(session: &Session, backfill: &Backfill, table: &Relation) -> Result<Box<d
 }
 
 /// Each batch has an index or a range of blocks to follow, whatever the statistics say.
-fn surroundings() {
+pub fn surroundings() {
     settings::set_for_level(c"enable_seqscan", c"off");
     settings::set_for_level(c"jit", c"off");
 }

@@ -3,7 +3,7 @@
 //! Every verb commits on its way. What it holds, it holds for one short transaction under
 //! belay.lock_timeout ([`attempts`]); what takes long blocks nobody.
 
-mod attempts;
+pub mod attempts;
 pub mod backfill;
 pub mod column;
 pub mod index;

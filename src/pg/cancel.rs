@@ -37,3 +37,19 @@ pub fn restore(level: u32) {
     // SAFETY: a backend variable; the value was read from it.
     unsafe { pg_sys::QueryCancelHoldoffCount = level };
 }
+
+/// Forgets a cancel that has arrived and was not served: what it was meant for has ended.
+pub fn forget() {
+    // SAFETY: a backend variable that the signal's handler sets, and that is read where a cancel is served.
+    unsafe { pg_sys::QueryCancelPending = 0 };
+}
+
+/// Sends a cancel to another session, as pg_cancel_backend does; whether the session was there. Who may is for the caller
+/// to know.
+pub fn send(pid: i32) -> bool {
+    unsafe extern "C" {
+        fn kill(pid: i32, signal: i32) -> i32;
+    }
+    // SAFETY: the pid is one of a session of this server just now; signals are sent to no other process.
+    unsafe { !pg_sys::BackendPidGetProc(pid).is_null() && kill(pid, pg_sys::SIGINT as i32) == 0 }
+}

@@ -93,6 +93,24 @@ pub fn show_activity(activity: &str) {
     }
 }
 
+/// pg_stat_activity shows this session as idle.
+pub fn show_idle() {
+    // SAFETY: no text is given.
+    unsafe {
+        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
+    }
+}
+
+/// A line for the server's log.
+pub fn log(message: &str) {
+    report(
+        pgrx::PgLogLevel::LOG,
+        format!("pg_belay: {message}"),
+        None,
+        None,
+    );
+}
+
 /// A boundary between two steps: cancels are served, and a run whose client has gone stops.
 pub fn boundary() -> Result<()> {
     // SAFETY: probes the client's socket without reading; a backend without a client

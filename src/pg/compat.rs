@@ -177,3 +177,17 @@ pub unsafe fn update_returns(update: *mut pg_sys::UpdateStmt) -> bool {
         return !(*update).returningList.is_null();
     }
 }
+
+/// Installs a handler of a signal; the backend's own function was renamed in 18.
+///
+/// # Safety
+/// As the server's: the handler does what a signal handler may.
+pub unsafe fn handle_signal(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal, Some(handler));
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal, Some(handler));
+    }
+}

@@ -104,6 +104,18 @@ pub fn confined<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `body` as that role, restricted as REINDEX restricts the functions of an index: no other role can be taken on
+/// and nothing outlives it. For one question that is undone.
+pub fn restricted_to<T>(role: pg_sys::Oid, body: impl FnOnce() -> T) -> T {
+    let before = identity();
+    let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+    // SAFETY: put back below; an error that jumps past is undone by the abort of the subtransaction around it.
+    unsafe { pg_sys::SetUserIdAndSecContext(role, before.context | flags as i32) };
+    let result = body();
+    put_back(before);
+    result
+}
+
 thread_local! {
     /// Who acts while the ledger's owner is in force.
     static ACTING: std::cell::Cell<Option<pg_sys::Oid>> = const { std::cell::Cell::new(None) };

@@ -16,6 +16,18 @@ pub const BACKFILL_CLASS: i32 = 0x626c_6266;
 /// First key of the lock of whoever adds an index to a partitioned table; the second is the table's oid. ASCII "blix".
 pub const INDEX_CLASS: i32 = 0x626c_6978;
 
+/// First key of the lock of whoever works on a job; the second is the job's number. ASCII "bljb".
+pub const JOB_CLASS: i32 = 0x626c_6a62;
+
+/// First key of the lock of a worker of jobs; the second is its place among those of the database, from 1. ASCII "blwk".
+pub const WORKER_CLASS: i32 = 0x626c_776b;
+
+/// First key of the lock of the job that goes through a table; the second is the table's oid. ASCII "bljt".
+pub const JOB_TABLE_CLASS: i32 = 0x626c_6a74;
+
+/// First key of the lock of the worker of a run; the second is the run's number. ASCII "blrn".
+pub const RUN_CLASS: i32 = 0x626c_726e;
+
 /// Takes a lock for the session if nobody holds it, this session included; never waits.
 pub fn try_hold(class: i32, key: u32) -> bool {
     let key = key as i32;

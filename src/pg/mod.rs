@@ -34,3 +34,4 @@ pub mod trigger;
 pub mod twin;
 pub mod type_name;
 pub mod view;
+pub mod worker;

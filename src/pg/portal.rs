@@ -64,6 +64,14 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Switches to it once more: a transaction that began meanwhile has its own.
+    pub fn switch(&self) {
+        // SAFETY: the context lives as long as this value.
+        unsafe { pg_sys::CurrentMemoryContext = self.context };
+    }
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         if std::thread::panicking() {

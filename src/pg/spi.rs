@@ -194,3 +194,31 @@ impl Prepared {
         })
     }
 }
+
+/// The first row of a query of the caller's that only reads, each value as text; `None`: no row. It runs as current_user.
+pub fn first_row(sql: &str) -> Result<Option<Vec<Option<String>>>> {
+    under_one_snapshot(|| {
+        Spi::connect(|client| {
+            let table = client.select(sql, Some(1), &[])?.first();
+            if table.is_empty() {
+                return Ok(None);
+            }
+            // SAFETY: SPI has just filled its table, whose first row is read; SPI_getvalue returns NULL or a palloc'd text.
+            Ok(Some(unsafe {
+                let found = pg_sys::SPI_tuptable;
+                let tuple = *(*found).vals;
+                let columns = (*(*found).tupdesc).natts;
+                (1..=columns)
+                    .map(|column| {
+                        let text = pg_sys::SPI_getvalue(tuple, (*found).tupdesc, column);
+                        (!text.is_null()).then(|| {
+                            std::ffi::CStr::from_ptr(text)
+                                .to_string_lossy()
+                                .into_owned()
+                        })
+                    })
+                    .collect()
+            }))
+        })
+    })
+}

@@ -2,7 +2,8 @@
 
 use pgrx::pg_sys;
 
-use super::compat;
+use super::{compat, error};
+use crate::error::Result;
 
 /// `STATEMENT_TIMEOUT` of utils/timeout.h.
 const STATEMENT_TIMEOUT: i32 = 3;
@@ -33,6 +34,14 @@ pub fn arm_statement_timeout(milliseconds: i32) {
         // SAFETY: as above.
         unsafe { raw::enable_timeout_after(STATEMENT_TIMEOUT, milliseconds) };
     }
+}
+
+/// Runs `body` under a limit in milliseconds; 0 is none. It ends with it, also when that fails.
+pub fn limited<T>(milliseconds: i32, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    arm_statement_timeout(milliseconds);
+    let result = error::catch(body);
+    disarm_statement_timeout();
+    result
 }
 
 /// Gives the statement the session's statement_timeout where the server has left it to a shorter

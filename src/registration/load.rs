@@ -12,6 +12,7 @@ use super::definition;
 use crate::engine;
 use crate::engine::call::{Call, Gate, OnContention, OnPrivileged};
 use crate::error::{Code, Failure, Result};
+use crate::jobs;
 use crate::ledger::Ledger;
 use crate::ledger::project::Project;
 use crate::pg::transaction::Mode;
@@ -62,6 +63,7 @@ pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
     let sources: Vec<SourceFile<'_>> = load
         .files
         .iter()
+        .filter(|(path, _)| job_name(path).is_none())
         .map(|(path, content)| SourceFile { path, content })
         .collect();
     let set = read_files(&sources).map_err(|e| definition::layout_failure(&e))?;
@@ -74,8 +76,25 @@ pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
     let difference = compare(load, naming, &set.migrations, &registered)?;
     load.ledger.set_found_naming(load.project, naming)?;
     apply(load, &difference)?;
+    let jobs = jobs::register::load(load.ledger, load.project, &job_files(load.files))?;
     report::tell(&difference);
-    Ok(report::changes(load.on_missing, difference))
+    let mut changes = report::changes(load.on_missing, difference);
+    changes.extend(report::job_changes(jobs));
+    Ok(changes)
+}
+
+/// The name of the job that a file holds: `NAME.job.json`, in whatever folder.
+fn job_name(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?.strip_suffix(".job.json")?;
+    (!name.is_empty()).then_some(name)
+}
+
+fn job_files(files: &[(String, Vec<u8>)]) -> Vec<(String, &[u8])> {
+    let jobs = files.iter().filter_map(|(path, content)| {
+        let name = job_name(path)?;
+        Some((name.to_owned(), content.as_slice()))
+    });
+    jobs.collect()
 }
 
 fn apply(load: &Load<'_>, difference: &Difference) -> Result<()> {
@@ -131,6 +150,7 @@ fn revert(load: &Load<'_>, missing: &[String]) -> Result<()> {
         on_privileged: OnPrivileged::Apply,
         gate: Gate::Check,
         project: load.project.name.clone(),
+        number: None,
         mode: Mode::Caller,
         arguments: serde_json::json!({ "on_missing": "revert" }),
     })?;

@@ -1,5 +1,7 @@
 //! One look: is it there, can it still come, and who is at it.
 
+mod requested;
+
 use std::cmp::min;
 
 use belay_core::order::Ordering;
@@ -74,23 +76,9 @@ fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String
     // In this order: see `is_at_run`. A standby does not see the sessions of its primary.
     let alive = transaction::is_standby() || ledger.is_at_run(project, run)?;
     let Some(found) = ledger.run_standing(run)? else {
-        return Err(Failure::new(
-            Code::Unknown,
-            format!("run {run} does not exist"),
-            "SELECT id, verb, outcome FROM belay.run ORDER BY id DESC lists the runs; \
-             one in a caller's transaction is there when that has committed",
-        ));
+        return requested::unended(ledger, project, run);
     };
-    if found.project != project.name {
-        return Err(Failure::new(
-            Code::InvalidParameter,
-            format!("run {run} is one of project \"{}\"", found.project),
-            format!(
-                "pass project => {}",
-                pgrx::spi::quote_literal(&found.project)
-            ),
-        ));
-    }
+    refuse_other_project(project, run, &found.project)?;
     match found.outcome.as_deref() {
         Some("succeeded") => Ok(None),
         None if alive => Ok(Some(format!("run {run} ({}) has not ended", found.verb))),
@@ -107,6 +95,17 @@ fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String
                     name => format!(", project => {}", pgrx::spi::quote_literal(name)),
                 }
             ),
+        )),
+    }
+}
+
+fn refuse_other_project(project: &Project, run: i64, of: &str) -> Result<()> {
+    match of == project.name {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Code::InvalidParameter,
+            format!("run {run} is one of project \"{of}\""),
+            format!("pass project => {}", pgrx::spi::quote_literal(of)),
         )),
     }
 }

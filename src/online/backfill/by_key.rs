@@ -59,7 +59,7 @@ impl Way for ByKey {
 }
 
 /// Values are written so that every session reads the same from them.
-fn written_without_doubt<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn written_without_doubt<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let level = settings::open_level();
     settings::set_for_level(c"datestyle", c"ISO");
     settings::set_for_level(c"intervalstyle", c"iso_8601");

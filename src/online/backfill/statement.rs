@@ -6,7 +6,7 @@ use super::Backfill;
 use crate::ledger::backfill::KeyColumn;
 
 /// The columns of a key in parentheses: `(a, b)`.
-fn row(key: &[KeyColumn]) -> String {
+pub fn row(key: &[KeyColumn]) -> String {
     let names: Vec<String> = key
         .iter()
         .map(|column| quote_identifier(&column.name))
@@ -15,7 +15,7 @@ fn row(key: &[KeyColumn]) -> String {
 }
 
 /// Parameters that hold the text of a key, from number `first`: `(CAST($1 AS bigint), ...)`.
-fn values(key: &[KeyColumn], first: usize) -> String {
+pub fn values(key: &[KeyColumn], first: usize) -> String {
     let values: Vec<String> = key
         .iter()
         .zip(first..)

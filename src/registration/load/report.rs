@@ -2,6 +2,7 @@
 
 use super::OnMissing;
 use super::difference::Difference;
+use crate::jobs::register::{Loaded, Outcome};
 use crate::ledger::registry::NewMigration;
 use crate::pg::client;
 
@@ -76,4 +77,25 @@ pub(super) fn changes(on_missing: OnMissing, difference: Difference) -> Vec<Chan
         Some("it is applied and newer than this set"),
     );
     out
+}
+
+/// The rows of a load's jobs.
+pub(super) fn job_changes(loaded: Loaded) -> Vec<Change> {
+    let row = |name: String, action, detail: &str| Change {
+        name,
+        action,
+        detail: Some(detail.to_owned()),
+    };
+    let changed = loaded
+        .changed
+        .into_iter()
+        .map(|(name, outcome)| match outcome {
+            Outcome::Added => row(name, "added", "a job"),
+            Outcome::Replaced | Outcome::Unchanged => row(name, "replaced", "a job"),
+        });
+    let missing = loaded
+        .missing
+        .into_iter()
+        .map(|name| row(name, "missing", "a job that is not in this set"));
+    changed.chain(missing).collect()
 }

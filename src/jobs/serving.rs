@@ -1,0 +1,54 @@
+//! The life of a worker that was asked for.
+
+use super::workers::tick;
+use crate::error::Result;
+use crate::ledger::Ledger;
+use crate::pg::worker::{self, Order, Task};
+use crate::pg::{identity, settings};
+
+/// Does what a worker was asked for; when it has done a job, it looks which one is due next.
+pub fn serve(order: Order) {
+    match order.task {
+        Task::Visit => worker::in_transaction(|| visit(None)),
+        Task::Job(job) => {
+            worker::in_transaction(|| put_on_job(job));
+            worker::call(&format!("CALL belay.job_work({job})"));
+            worker::in_transaction(|| visit(Some(job)));
+        }
+        Task::Run(run) => {
+            worker::in_transaction(|| put_on_run(run));
+            worker::call(&format!("CALL belay.run_work({run})"));
+        }
+    }
+}
+
+/// Looks which jobs are due, in a database that may have none.
+fn visit(except: Option<i64>) -> Result<()> {
+    match Ledger::open() {
+        Ok(ledger) => tick(&ledger, except).map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+fn put_on_job(id: i64) -> Result<()> {
+    match Ledger::open()?.job(id)? {
+        Some(job) => put_on(&format!("belay job {}", job.name), &job.role),
+        None => Ok(()),
+    }
+}
+
+fn put_on_run(id: i64) -> Result<()> {
+    match Ledger::open()?.run_request(id)? {
+        Some(request) => put_on(&format!("belay run {id}"), &request.role),
+        None => Ok(()),
+    }
+}
+
+/// From the session role of whoever asked to the role that it had then.
+fn put_on(application_name: &str, role: &str) -> Result<()> {
+    settings::set_text_for_session(c"application_name", application_name);
+    if identity::role_name(identity::current_role()) != role {
+        settings::set_text_for_session(c"role", role);
+    }
+    Ok(())
+}

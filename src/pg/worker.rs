@@ -1,0 +1,323 @@
+//! Background workers: how one is asked for, how it connects, and how it runs a CALL as a client would.
+//!
+//! A worker that is asked for by a transaction begins before that commits: it waits for its end, and then reads what is
+//! there. Whether anything is left to do is for the worker to see.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
+use pgrx::pg_sys::{self, Oid};
+
+use super::parse;
+use super::portal::{self, Memory};
+use super::{compat, error};
+use crate::error::Result;
+
+// As the server hands them to its signal calls, without the guards of the bindings.
+mod raw {
+    unsafe extern "C-unwind" {
+        pub fn die(signal: i32);
+        pub fn SignalHandlerForConfigReload(signal: i32);
+    }
+}
+
+/// Whether the postmaster has loaded this library, and with it the launcher.
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// To look what is due.
+    Visit,
+    /// A job, by its number.
+    Job(i64),
+    /// A run, by its number.
+    Run(i64),
+}
+
+/// What a worker is to do, as it stands in its `bgw_extra`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The database.
+    pub database: Oid,
+    /// As whom it connects; `INVALID` = the bootstrap superuser.
+    pub role: Oid,
+    /// For what.
+    pub task: Task,
+    /// The transaction whose end it waits for; 0 = none.
+    pub after: u32,
+}
+
+impl Order {
+    /// Of this database, after this transaction if it has written.
+    pub fn here(role: Oid, task: Task) -> Order {
+        // SAFETY: reads the state of the session and its transaction; no id is assigned.
+        let (database, after) =
+            unsafe { (pg_sys::MyDatabaseId, pg_sys::GetTopTransactionIdIfAny()) };
+        Order {
+            database,
+            role,
+            task,
+            after: after.into_inner(),
+        }
+    }
+
+    fn text(self) -> String {
+        let (database, role) = (self.database.to_u32(), self.role.to_u32());
+        let (kind, number) = match self.task {
+            Task::Visit => ("visit", 0),
+            Task::Job(job) => ("job", job),
+            Task::Run(run) => ("run", run),
+        };
+        format!("{database} {role} {} {kind} {number}", self.after)
+    }
+
+    fn of_text(text: &str) -> Option<Order> {
+        let mut words = text.split(' ');
+        let mut number = || words.next()?.parse::<u32>().ok();
+        let (database, role) = (number()?, number()?);
+        let after = number()?;
+        let (kind, number) = (words.next()?, words.next()?.parse().ok()?);
+        let task = match kind {
+            "visit" => Task::Visit,
+            "job" => Task::Job(number),
+            "run" => Task::Run(number),
+            _ => return None,
+        };
+        Some(Order {
+            database: Oid::from(database),
+            role: Oid::from(role),
+            task,
+            after,
+        })
+    }
+
+    fn builder(self) -> BackgroundWorkerBuilder {
+        let (name, kind) = match self.task {
+            Task::Visit => ("pg_belay visitor".to_owned(), "pg_belay visitor"),
+            Task::Job(job) => (format!("pg_belay worker of job {job}"), "pg_belay worker"),
+            Task::Run(run) => (format!("pg_belay worker of run {run}"), "pg_belay worker"),
+        };
+        BackgroundWorkerBuilder::new(&name)
+            .set_type(kind)
+            .set_library("pg_belay")
+            .set_function("belay_worker_main")
+            .set_extra(&self.text())
+            .set_start_time(BgWorkerStartTime::RecoveryFinished)
+            .set_restart_time(None)
+            .enable_spi_access()
+    }
+
+    /// Asks for a worker; false: the server has no place for one.
+    pub fn start(self) -> bool {
+        self.builder().load_dynamic().is_ok()
+    }
+
+    /// Asks for a worker and waits until it has ended.
+    pub fn start_and_wait(self) {
+        let builder = self.builder().set_notify_pid(super::client::pid());
+        if let Ok(worker) = builder.load_dynamic() {
+            let _ended = worker.wait_for_shutdown();
+        }
+    }
+}
+
+/// What workers and the launcher do; set when the library is loaded.
+static DUTIES: OnceLock<Duties> = OnceLock::new();
+
+struct Duties {
+    serve: fn(Order),
+    naptime: fn() -> Duration,
+}
+
+/// Says what a worker makes of its order and how long the launcher naps; registers the launcher, if the postmaster is
+/// loading this library.
+pub fn install(serve: fn(Order), naptime: fn() -> Duration) {
+    DUTIES.get_or_init(|| Duties { serve, naptime });
+    // SAFETY: reads a backend variable.
+    if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        return;
+    }
+    PRELOADED.store(true, Ordering::Relaxed);
+    BackgroundWorkerBuilder::new("pg_belay launcher")
+        .set_type("pg_belay launcher")
+        .set_library("pg_belay")
+        .set_function("belay_launcher_main")
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(Some(Duration::from_secs(10)))
+        .enable_spi_access()
+        .load();
+}
+
+/// Whether this server has a launcher.
+pub fn has_launcher() -> bool {
+    PRELOADED.load(Ordering::Relaxed)
+}
+
+/// Whether this process is a background worker.
+pub fn is_worker() -> bool {
+    // SAFETY: reads a backend variable.
+    unsafe { !pg_sys::MyBgworkerEntry.is_null() }
+}
+
+/// What a worker begins with: it ends at SIGTERM wherever it is, as a session does.
+fn begin() {
+    // SAFETY: the server's own handlers, installed before signals are let in.
+    unsafe {
+        compat::handle_signal(pg_sys::SIGTERM as i32, raw::die);
+        compat::handle_signal(pg_sys::SIGHUP as i32, raw::SignalHandlerForConfigReload);
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+/// The life of a worker, called by the server: it connects, waits for the transaction that has asked for it, and does its duty.
+// SAFETY: the name is this extension's own; the server looks it up.
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn belay_worker_main(_argument: pg_sys::Datum) {
+    begin();
+    let Some(order) = Order::of_text(BackgroundWorker::get_extra()) else {
+        return;
+    };
+    let role = (order.role != Oid::INVALID).then_some(order.role);
+    BackgroundWorker::connect_worker_to_spi_by_oid(Some(order.database), role);
+    if order.after != 0 {
+        in_transaction(|| {
+            // SAFETY: a transaction is open; it waits as for the writer of a row, and serves interrupts.
+            unsafe {
+                pg_sys::XactLockTableWait(
+                    pg_sys::TransactionId::from_inner(order.after),
+                    std::ptr::null_mut(),
+                    std::ptr::null_mut(),
+                    pg_sys::XLTW_Oper::XLTW_None,
+                );
+            }
+            Ok(())
+        });
+    }
+    if let Some(duties) = DUTIES.get() {
+        (duties.serve)(order);
+    }
+}
+
+/// The life of the launcher, called by the server: a visitor into each database, one after the other, and a nap.
+// SAFETY: as above.
+#[pgrx::pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn belay_launcher_main(_argument: pg_sys::Datum) {
+    begin();
+    BackgroundWorker::connect_worker_to_spi_by_oid(None, None);
+    loop {
+        for database in databases() {
+            let visitor = Order {
+                database,
+                role: Oid::INVALID,
+                task: Task::Visit,
+                after: 0,
+            };
+            visitor.start_and_wait();
+        }
+        if let Some(duties) = DUTIES.get() {
+            super::client::sleep((duties.naptime)());
+        }
+        reload();
+    }
+}
+
+/// Reads the configuration again, where that was asked for.
+pub fn reload() {
+    // SAFETY: what the server's own processes do between two pieces of work.
+    unsafe {
+        if is_worker() && pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// Runs `body` in a transaction of its own; what fails is undone, and told in the log.
+pub fn in_transaction(body: impl FnOnce() -> Result<()>) {
+    // SAFETY: no transaction is open in a worker between two pieces of work.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        match error::catch(body) {
+            Ok(()) => pg_sys::CommitTransactionCommand(),
+            Err(failure) => {
+                pg_sys::AbortCurrentTransaction();
+                super::client::log(&failure.to_string());
+            }
+        }
+    }
+}
+
+/// Runs a CALL as a client's own does, so that it may commit.
+pub fn call(sql: &str) {
+    let memory = Memory::enter();
+    super::client::show_activity(sql);
+    // SAFETY: as in `in_transaction`; the parse tree lives in memory that outlives the CALL's transactions.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        let context = pg_sys::CurrentMemoryContext;
+        let result = error::catch(|| {
+            memory.switch();
+            let script = parse::parse(sql)?;
+            match script.statements.first() {
+                Some(statement) => portal::run(&script, statement, true),
+                None => Ok(()),
+            }
+        });
+        match result {
+            Ok(()) => pg_sys::CommitTransactionCommand(),
+            Err(failure) => {
+                pg_sys::CurrentMemoryContext = context;
+                pg_sys::AbortCurrentTransaction();
+                super::client::log(&failure.to_string());
+            }
+        }
+    }
+    super::client::show_idle();
+}
+
+/// The databases that may be looked into: no templates, none that lets nobody in or is half dropped.
+fn databases() -> Vec<Oid> {
+    let mut found = Vec::new();
+    in_transaction(|| {
+        // SAFETY: pg_database is shared, so it can be read without a database (get_database_list, autovacuum.c); each tuple
+        // is one of that catalog and is used before the next one.
+        unsafe {
+            let share = pg_sys::AccessShareLock as i32;
+            let catalog = pg_sys::table_open(pg_sys::DatabaseRelationId, share);
+            let scan = pg_sys::systable_beginscan(
+                catalog,
+                Oid::INVALID,
+                false,
+                std::ptr::null_mut(),
+                0,
+                std::ptr::null_mut(),
+            );
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                let header = (*tuple).t_data;
+                let row = header
+                    .cast::<u8>()
+                    .add((*header).t_hoff as usize)
+                    .cast::<pg_sys::FormData_pg_database>();
+                let is_half_dropped = (*row).datconnlimit < -1;
+                if (*row).datallowconn && !(*row).datistemplate && !is_half_dropped {
+                    found.push((*row).oid);
+                }
+            }
+            pg_sys::systable_endscan(scan);
+            pg_sys::table_close(catalog, share);
+        }
+        Ok(())
+    });
+    found
+}
