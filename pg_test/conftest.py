@@ -148,7 +148,7 @@ class Standby:
         for database in self._databases:
             database.close()
 
-    def catch_up(self, bound: float = 30) -> None:
+    def catch_up(self, bound: float = 120) -> None:
         """Waits until everything that the primary has written is replayed."""
         with psycopg.connect(**self.primary.parameters(), autocommit=True) as primary:
             position = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]

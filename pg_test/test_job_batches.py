@@ -554,6 +554,54 @@ def test_gl_47_one_that_is_held_back_can_be_paused_and_stopped(db):
     assert busy.is_running
 
 
+def test_gl_47_it_waits_while_a_slot_holds_back_wal(private_server, new_database):
+    db = new_database(on=private_server(settings={"belay.slot_wal": "0"}))
+    app = deployer(db)
+    counters(app, 200)
+    db.execute("SELECT pg_create_physical_replication_slot('idle', true)")
+    db.execute("CREATE TABLE wal (a int); INSERT INTO wal VALUES (1); SELECT pg_switch_wal(); INSERT INTO wal VALUES (2)")
+    register(app, "fill", batch())
+    start(app)
+    waits = "SELECT waits_for FROM belay.job_status() WHERE worker IS NOT NULL AND waits_for IS NOT NULL"
+    reason = db.wait_for(waits, bound=60)
+    assert "slot idle" in reason and "belay.slot_wal" in reason, reason
+    assert counts(db) == [(0, 200)]
+    db.execute("SELECT pg_drop_replication_slot('idle')")
+    wait_for_end(db, "completed")
+    assert counts(db) == [(1, 200)]
+
+
+#: Autovacuum comes at once to a table with these parameters, and stays long.
+SLOW_VACUUM = """
+    autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1
+"""
+
+
+def test_gl_47_it_waits_while_autovacuum_is_at_its_table_unless_told_otherwise(private_server, new_database):
+    db = new_database(on=private_server(settings={"autovacuum": "on", "autovacuum_naptime": "1s"}))
+    app = deployer(db)
+    counters(app, 20_000)
+    app.execute(f"ALTER TABLE counter SET ({SLOW_VACUUM})")
+    app.execute("UPDATE counter SET n = 0")
+    at_it = "SELECT pid FROM pg_stat_progress_vacuum WHERE relid = 'counter'::regclass"
+    db.wait_for(at_it, bound=60)
+    register(app, "fill", batch(where="id <= 100", sub_batch=10_000, size=10_000))
+    start(app)
+    waits = "SELECT waits_for FROM belay.job_status() WHERE worker IS NOT NULL AND waits_for IS NOT NULL"
+    reason = db.wait_for(waits, bound=60)
+    assert "autovacuum" in reason and "counter" in reason, reason
+    assert counts(db) == [(0, 20_000)]
+    # Another worker, which is told not to wait.
+    db.execute(f"ALTER DATABASE {db.name} SET belay.autovacuum_yields = off")
+    app.execute("SELECT belay.job_stop('fill', rollback => false)")
+    wait_for_end(db, "errored")
+    app.execute("SELECT belay.job_resume('fill')")
+    wait_for_end(db, "completed")
+    assert db.one(at_it), "autovacuum has ended too soon"
+    assert db.one("SELECT count(*) FROM counter WHERE n = 1") == 100
+
+
 def test_a_row_that_somebody_holds_is_tried_again(db):
     app = deployer(db)
     counters(app, 200)

@@ -654,3 +654,24 @@ def test_a_job_that_was_registered_by_hand_is_not_missing_in_a_load(db):
     load(app)
     assert db.rows("SELECT name, missing FROM belay.job ORDER BY name") == [("by_hand", False), ("fill", True)]
     complete(db, app, "by_hand")
+
+
+def test_a_load_of_a_release_before_the_announced_one_says_nothing_of_jobs_that_are_there(db):
+    """In a rolling deployment an instance of the old release starts once more, with its own files."""
+    app = deployer(db)
+
+    def load_release(*releases: str, **jobs: object) -> None:
+        files = {f"{release}_01_pre_a.sql": "SELECT 1" for release in releases}
+        files |= {f"{name}.job.json": json.dumps(definition) for name, definition in jobs.items()}
+        app.execute("SELECT belay.migrate_load_files(%s)", [json.dumps(files)])
+
+    load_release("3.0.0", "3.1.0", fill=FILL, other=FILL)
+    announce(app, "3.1.0")
+    load_release("3.0.0", other=FILL | {"max_release": "3.0.0"}, late=FILL)
+    assert db.rows("SELECT name, missing, max_release FROM belay.job ORDER BY name") == [
+        ("fill", False, "3.1.0"),
+        ("late", False, "3.1.0"),
+        ("other", False, "3.1.0"),
+    ]
+    load_release("3.0.0", "3.1.0", other=FILL)
+    assert db.rows("SELECT name FROM belay.job WHERE missing ORDER BY name") == [("fill",), ("late",)]

@@ -14,7 +14,7 @@ import pytest
 
 from copies import plain
 from harness.database import Database
-from harness.jobs import deployer, make_gate, open_gate, register, start, state, status, wait_for_end, wait_for_worker
+from harness.jobs import deployer, errors, make_gate, open_gate, register, start, state, status, wait_for_end, wait_for_worker
 from harness.server import Server, kill
 from harness.session import Session, expect_error
 from harness.waiting import poll_until
@@ -380,6 +380,26 @@ def test_ph_12_what_a_crash_has_interrupted_goes_on_at_the_next_tick(crash_serve
     assert counts(db) == [(1, 1000)]
     assert db.rows("TABLE log") == [("first",), ("second",)]
     assert db.one("SELECT sum(errors) FROM belay.job") == 0
+
+
+def test_ph_12_with_auto_continue_off_what_was_interrupted_is_errored_and_a_resume_goes_on(db):
+    app = deployer(db)
+    pid = start_slow_pass(db, app)
+    db.execute(f"ALTER DATABASE {db.name} SET belay.job_auto_continue = off")
+    session = db.connect(user=app.info.user)
+    register(session, "made")
+    assert tick(session) == 0, "its worker is there"
+    interrupt(db, pid)
+    assert tick(session) == 0
+    assert state(db, "count") == "errored"
+    ((operation, direction, sqlstate, message),) = errors(db, "count")
+    assert (operation, direction, sqlstate) == (1, "forward", "MG020") and "worker" in message
+    assert_told_is_done(db)
+    # What nobody has taken up yet was not interrupted.
+    assert app.one("SELECT belay.job_resume('count')") == "running"
+    tick(session)
+    wait_for_end(db, "count")
+    assert counts(db) == [(1, 1000)]
 
 
 # ── copies and standbys ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -41,10 +41,19 @@ pub fn register(ledger: &Ledger, project: &Project, name: &str, definition: Valu
     workers::wake(ledger)
 }
 
-/// Brings the jobs that came by loads in line with the files of this one: name and content of each.
-pub fn load(ledger: &Ledger, project: &Project, files: &[(String, &[u8])]) -> Result<Loaded> {
+/// Brings the jobs that came by loads in line with the files of this one: name and content of each. A set
+/// that is outdated says nothing of jobs that are there.
+pub fn load(
+    ledger: &Ledger,
+    project: &Project,
+    files: &[(String, &[u8])],
+    is_outdated: bool,
+) -> Result<Loaded> {
     let mut changed = Vec::new();
     for (name, content) in files {
+        if is_outdated && ledger.lock_job(project, name)?.is_some() {
+            continue;
+        }
         let definition = serde_json::from_slice(content).map_err(|error| {
             Failure::new(
                 Code::InvalidParameter,
@@ -61,7 +70,10 @@ pub fn load(ledger: &Ledger, project: &Project, files: &[(String, &[u8])]) -> Re
         }
     }
     let names = files.iter().map(|(name, _)| name.clone()).collect();
-    let missing = ledger.mark_loaded_jobs(project, names)?;
+    let missing = match is_outdated {
+        true => Vec::new(),
+        false => ledger.mark_loaded_jobs(project, names)?,
+    };
     if !files.is_empty() {
         graph::refuse_unsound(&ledger.jobs(project)?)?;
         workers::wake(ledger)?;

@@ -9,7 +9,11 @@ use crate::pg::{identity, settings};
 /// Does what a worker was asked for; when it has done a job, it looks which one is due next.
 pub fn serve(order: Order) {
     match order.task {
-        Task::Visit => worker::in_transaction(|| visit(None)),
+        Task::Visit => worker::in_transaction(|| {
+            // The launcher waits for its visitors: one that meets a lock leaves the jobs to the next one.
+            settings::set_for_session(c"lock_timeout", c"5s");
+            visit(None)
+        }),
         Task::Job(job) => {
             worker::in_transaction(|| put_on_job(job));
             worker::call(&format!("CALL belay.job_work({job})"));

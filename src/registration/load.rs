@@ -3,8 +3,8 @@
 mod difference;
 mod report;
 
-use belay_core::layout::{SourceFile, read_files};
-use belay_core::naming::Naming;
+use belay_core::layout::{Definition, SourceFile, read_files};
+use belay_core::naming::{Naming, ReleaseName, parse_release};
 use belay_core::plan::Request;
 
 use self::difference::{Difference, compare};
@@ -76,11 +76,33 @@ pub fn load(load: &Load<'_>) -> Result<Vec<Change>> {
     let difference = compare(load, naming, &set.migrations, &registered)?;
     load.ledger.set_found_naming(load.project, naming)?;
     apply(load, &difference)?;
-    let jobs = jobs::register::load(load.ledger, load.project, &job_files(load.files))?;
+    let jobs = jobs::register::load(
+        load.ledger,
+        load.project,
+        &job_files(load.files),
+        is_outdated(load, naming, &set.migrations)?,
+    )?;
     report::tell(&difference);
     let mut changes = report::changes(load.on_missing, difference);
     changes.extend(report::job_changes(jobs));
     Ok(changes)
+}
+
+/// Whether the set is one of a release before the announced one: of an instance that is still to be replaced.
+fn is_outdated(load: &Load<'_>, naming: Naming, set: &[Definition]) -> Result<bool> {
+    if naming != Naming::Release {
+        return Ok(false);
+    }
+    let releases = set
+        .iter()
+        .filter_map(|one| ReleaseName::parse(&one.name).ok());
+    let newest = releases.map(|name| name.release).max();
+    let announced = load.ledger.announced(load.project)?;
+    let announced = announced.and_then(|release| parse_release(&release).ok());
+    Ok(match (newest, announced) {
+        (Some(newest), Some(announced)) => newest.cmp_precedence(&announced).is_lt(),
+        _ => false,
+    })
 }
 
 /// The name of the job that a file holds: `NAME.job.json`, in whatever folder.
