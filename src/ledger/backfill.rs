@@ -210,7 +210,7 @@ impl Ledger {
     pub fn health(&self) -> Result<(f64, i64)> {
         const LAG: &str =
             "SELECT coalesce(pg_catalog.max(extract(epoch FROM r.replay_lag)), 0)::float8
-               FROM pg_catalog.pg_stat_replication r WHERE r.state = 'streaming'";
+               FROM pg_catalog.pg_stat_replication r WHERE r.state IN ('streaming', 'catchup')";
         const SEGMENTS: &str = "SELECT CASE WHEN pg_catalog.current_setting('archive_mode') = 'off'
                       OR NOT pg_catalog.has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE') THEN 0
                     ELSE (SELECT pg_catalog.count(*) FROM pg_catalog.pg_ls_archive_statusdir() f WHERE f.name LIKE '%.ready') END";

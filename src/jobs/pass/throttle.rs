@@ -117,11 +117,12 @@ pub fn hold_table(through: &Through<'_>) -> Result<Option<HeldTable>> {
     loop {
         let held = transaction::committed(session.mode, || {
             let held = lock::try_hold(lock::JOB_TABLE_CLASS, key);
-            let table = &through.texts.quoted;
-            let reason = (!held).then(|| format!("table {table}, which another job is at"));
-            session
-                .ledger
-                .note_job_waits(through.job.id, reason.as_deref())?;
+            if !held {
+                let table = &through.texts.quoted;
+                let reason = format!("table {table}, which another job is at");
+                let ledger = &session.ledger;
+                ledger.note_job_waits(through.job.id, Some(&reason))?;
+            }
             Ok(held)
         })?;
         if held {
