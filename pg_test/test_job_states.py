@@ -101,6 +101,154 @@ def test_what_a_state_does_not_allow_is_refused_and_told_what_it_does(db, before
         assert state(db, "job") == before, verb
 
 
+def lose_worker(db: Database) -> None:
+    pid = wait_for_worker(db, "job")
+    db.execute("SELECT pg_terminate_backend(%s)", [pid])
+    db.wait_until_gone(pid)
+
+
+def start_stubborn(db: Database, app: Session) -> None:
+    """A job whose only operation is under way, and is not cancelled by anybody before the gate is open."""
+    make_gate(app)
+    app.execute("CREATE TABLE log (direction text)")
+    app.execute(
+        """
+        CREATE FUNCTION pass_anyway() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+            LOOP
+                BEGIN
+                    WHILE NOT EXISTS (SELECT FROM public.go) LOOP PERFORM pg_sleep(0.05); END LOOP;
+                    RETURN true;
+                EXCEPTION WHEN query_canceled THEN NULL;
+                END;
+            END LOOP;
+        END $$
+        """
+    )
+    register(app, "job", {"sql": f"{FORWARD}; SELECT pass_anyway()", "rollback": BACK})
+    start(app, "job")
+    # A cancel that came before its first sleep would end it.
+    db.wait_for("SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s", [wait_for_worker(db, "job")])
+
+
+@pytest.mark.parametrize("last", ["stop", "stop here"])
+def test_ph_26_a_stop_during_the_last_operation_never_ends_completed_and_the_last_word_counts(db, last):
+    app = deployer(db)
+    start_stubborn(db, app)
+    first = {"stop": "stop here", "stop here": "stop"}[last]
+    for verb in (first, last):
+        assert app.one(VERBS[verb]) == "stopping"
+    for verb in VERBS.keys() - {"stop", "stop here"}:
+        with expect_error("MG020", message=re.compile("stopping"), hint=re.compile("possible now")):
+            app.execute(VERBS[verb])
+    with expect_error("55P03"):
+        app.execute("CALL belay.job_finalize('job')")
+    assert state(db, "job") == "stopping"
+    open_gate(db)
+    wait_for_end(db, "job", "rolled_back" if last == "stop" else "errored")
+    ((_, direction, sqlstate, message),) = errors(db, "job")
+    assert (direction, sqlstate) == ("forward", "MG020") and "stopped" in message
+    # The operation has ended, and is noted as done.
+    assert counted(db) == (1, 1 if last == "stop" else 0)
+    if last == "stop here":
+        assert app.one(VERBS["resume"]) == "running"
+        wait_for_end(db, "job")
+        assert counted(db) == (1, 0)
+
+
+@pytest.mark.parametrize("verb", ["stop", "stop here"])
+def test_ph_7_a_stop_while_the_checks_are_made_leaves_no_error_and_nothing_has_run(db, verb):
+    app = deployer(db)
+    make_gate(app)
+    register(app, "job", precheck="SELECT pass()")
+    start(app, "job")
+    wait_for_worker(db, "job")
+    assert app.one(VERBS[verb]) == "rolled_back"
+    wait_for_end(db, "job", "rolled_back", bound=20)
+    assert errors(db, "job") == [] and app.one("SELECT belay.job_tick()") == 0
+    open_gate(db)
+    assert db.one("SELECT to_regclass('public.job') IS NULL")
+    start(app, "job")
+    wait_for_end(db, "job")
+    assert db.one("SELECT to_regclass('public.job') IS NOT NULL")
+
+
+def test_ph_4_of_two_who_start_a_job_at_once_one_does(db):
+    app = deployer(db)
+    app.execute("CREATE TABLE log (direction text)")
+    register(app, "job", FORWARD)
+    with app.transaction():
+        start(app, "job")
+        other = db.start(VERBS["start"], user=app.info.user)
+        db.wait_until_blocked(other.pid)
+    with expect_error("MG020"):
+        other.finish()
+    wait_for_end(db, "job")
+    assert counted(db) == (1, 0)
+
+
+def test_a_pause_lets_the_operation_in_hand_end_and_rests_before_the_next_one(db):
+    app = deployer(db)
+    make_gate(app)
+    register(app, "job", "SELECT pass()", "CREATE TABLE after ()")
+    start(app, "job")
+    wait_for_worker(db, "job")
+    db.wait_for("SELECT state = 'running' FROM belay.job", bound=60)
+    assert app.one(VERBS["pause"]) == "paused"
+    open_gate(db)
+    wait_for_end(db, "job", "paused")
+    assert standing(db) == ("paused", 1, 50, 0) and app.one("SELECT belay.job_tick()") == 0
+    assert db.one("SELECT to_regclass('after') IS NULL")
+    assert app.one(VERBS["resume"]) == "running"
+    wait_for_end(db, "job")
+    assert db.one("SELECT to_regclass('after') IS NOT NULL")
+
+
+def test_an_operation_that_fails_when_it_was_told_to_pause_is_an_error_like_any_other(db):
+    app = deployer(db)
+    make_gate(app)
+    app.execute("CREATE TABLE divisor AS SELECT 0 AS by")
+    register(app, "job", "SELECT pass(); SELECT 1 / by FROM divisor")
+    start(app, "job")
+    wait_for_worker(db, "job")
+    db.wait_for("SELECT state = 'running' FROM belay.job", bound=60)
+    assert app.one(VERBS["pause"]) == "paused"
+    open_gate(db)
+    wait_for_end(db, "job", "rolled_back")
+    assert [error[:3] for error in errors(db, "job")] == [(1, "forward", "22012")]
+
+
+@pytest.mark.parametrize("verb", ["resume", "retry"])
+def test_ph_13_who_goes_on_is_asked_no_check_of_the_start(db, verb):
+    app = deployer(db)
+    app.execute("CREATE TABLE divisor AS SELECT 0 AS by")
+    app.execute("SET belay.job_auto_rollback = off")
+    was = "SELECT by = 0 FROM divisor"
+    register(app, "job", "SELECT 1 / by FROM divisor", precheck=was, is_required=was, max_release="3.0.0")
+    app.execute("SELECT belay.release_announce('3.0.0')")
+    with expect_error("22012"):
+        app.execute("CALL belay.job_finalize('job')")
+    app.execute("SELECT belay.release_announce('3.1.0')")
+    app.execute("UPDATE divisor SET by = 1")
+    assert app.one(VERBS[verb]) == "running"
+    wait_for_end(db, "job")
+    assert db.rows("SELECT note, errors FROM belay.job") == [(None, 1)]
+
+
+def test_a_retry_of_what_has_failed_at_startup_makes_the_checks_again(db):
+    app = deployer(db)
+    app.execute("CREATE TABLE answer AS SELECT false AS yes")
+    register(app, "job", precheck="SELECT yes, 'not yet' FROM answer")
+    start(app, "job")
+    wait_for_end(db, "job", "failed_at_startup")
+    assert app.one(VERBS["retry"]) == "starting"
+    wait_for_end(db, "job", "failed_at_startup")
+    assert len(errors(db, "job")) == 2
+    app.execute("UPDATE answer SET yes = true")
+    assert app.one(VERBS["retry"]) == "starting"
+    wait_for_end(db, "job")
+    assert db.one("SELECT to_regclass('public.job') IS NOT NULL")
+
+
 # ── the catalog ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: What may become of each.
@@ -160,6 +308,14 @@ def test_a_change_that_the_catalog_does_not_have_is_refused_whoever_writes_it(db
                    "SELECT project_id, 'other', checksum, 1, role, session_role, '', 'running' FROM belay.job")  # fmt: skip
 
 
+def test_a_change_that_the_catalog_does_not_have_is_refused_in_a_session_without_triggers_too(db):
+    register(deployer(db), "job")
+    session = db.connect(options="-c session_replication_role=replica")
+    with expect_error("MG020"):
+        session.execute("UPDATE belay.job SET state = 'running'")
+    assert state(db, "job") == "not_started"
+
+
 def test_each_change_of_state_is_told_to_whoever_listens(db):
     app = deployer(db)
     listener = db.connect()
@@ -168,6 +324,22 @@ def test_each_change_of_state_is_told_to_whoever_listens(db):
     app.execute("CALL belay.job_finalize('job')")
     told = [json.loads(note.payload) for note in listener.notifies(timeout=20, stop_after=3)]
     assert told == [{"job": "job", "state": one, "project": "default"} for one in ("starting", "running", "completed")]
+
+
+def test_a_failure_and_the_way_back_are_told_too_unless_that_is_turned_off(db):
+    app = deployer(db)
+    listener = db.connect()
+    listener.execute("LISTEN belay")
+    register(app, "quiet")
+    app.execute("SET belay.notify = off")
+    app.execute("CALL belay.job_finalize('quiet')")
+    app.execute("RESET belay.notify")
+    register(app, "job", "SELECT 1/0")
+    with expect_error("22012"):
+        app.execute("CALL belay.job_finalize('job')")
+    told = [json.loads(note.payload) for note in listener.notifies(timeout=20, stop_after=5)]
+    assert {one["job"] for one in told} == {"job"}
+    assert [one["state"] for one in told] == ["starting", "running", "errored", "rolling_back", "rolled_back"]
 
 
 # ── the checks of the start ──────────────────────────────────────────────────────────────────────────────────────────
@@ -236,6 +408,26 @@ def test_ph_6_the_checks_come_in_their_order_and_leave_an_error_and_no_rollback(
     app.execute("CALL belay.job_finalize('job')")
     assert db.rows("SELECT state, errors FROM belay.job WHERE name = 'job'") == [("completed", 4)]
     assert db.rows("TABLE seen") == []
+
+
+def test_ph_6_a_definition_that_is_missing_is_told_before_the_window(db):
+    app = deployer(db)
+    definition = {"operations": [{"sql": "SELECT 1"}], "max_release": "3.0.0", "precheck": "SELECT false"}
+    files = {"1_a.sql": "SELECT 1", "job.job.json": json.dumps(definition)}
+
+    def load(*names: str) -> None:
+        app.execute("SELECT belay.migrate_load_files(%s)", [json.dumps({name: files[name] for name in names})])
+
+    load(*files)
+    load("1_a.sql")
+    app.execute("SELECT belay.release_announce('3.1.0')")
+    with expect_error("MG020", message=re.compile("definition .* missing")):
+        app.execute("CALL belay.job_finalize('job')")
+    assert state(db, "job") == "failed_at_startup"
+    load(*files)
+    with expect_error("MG020", message=re.compile("release 3.1.0 is announced")):
+        app.execute("CALL belay.job_finalize('job')")
+    assert [error[:2] for error in errors(db, "job")] == [(None, "start")] * 2
 
 
 def test_a_check_that_fails_with_an_error_leaves_that_error_and_nothing_of_what_it_did(db):
@@ -394,6 +586,27 @@ def test_ph_22_the_reference_migration_loses_its_worker_at_each_operation(db, at
     assert counted(db) == (3, 0) and standing(db)[3] == 0
 
 
+@pytest.mark.parametrize("at", range(7))
+def test_ph_24_the_reference_migration_loses_its_worker_at_each_rollback(db, at):
+    """The rollback that was in hand is undone with its worker, and done once by the next one."""
+    app = deployer(db)
+    make_gate(app)
+    app.execute("CREATE TABLE log (direction text)")
+    backs = [f"{back or 'SELECT 1'}; SELECT pass()" if one == at else back for one, (_, back) in enumerate(REFERENCE)]
+    register(app, "job", *[{"sql": sql, "rollback": back} for (sql, _), back in zip(REFERENCE, backs, strict=True)])
+    app.execute("CALL belay.job_finalize('job')")
+    assert app.one(VERBS["force rollback"]) == "rolling_back"
+    db.wait_for("SELECT operation = %s AND state = 'rolling_back' FROM belay.job", [at], 60)
+    lose_worker(db)
+    assert standing(db)[:2] == ("rolling_back", at)
+    assert counted(db) == (3, sum(one > at for one in COUNTERS))
+    assert app.one("SELECT belay.job_tick()") == 1
+    open_gate(db)
+    wait_for_end(db, "job", "rolled_back")
+    assert standing(db) == ("rolled_back", 0, 0, 0)
+    assert counted(db) == (3, 3) and db.one("SELECT to_regclass('pair') IS NULL")
+
+
 # ── operations, progress, errors ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -459,6 +672,18 @@ def test_ph_25_errors_are_kept_whole_newest_first_and_never_overwritten(db):
     detail, hint, context = db.rows("SELECT detail, hint, context FROM belay.job_errors LIMIT 1")[0]
     assert (detail, hint) == ("a detail", "a hint")
     assert "PL/pgSQL function inline_code_block" in context and 'job "job" (project "default"), operation 1' in context
+
+
+def test_an_error_points_into_the_operation_and_not_into_the_call(db):
+    app = deployer(db)
+    register(app, "job", "SELECT 1;\nSELECT nowhere")
+    with expect_error("42703") as error:
+        app.execute("CALL belay.job_finalize('job')")
+    assert error.internal_query.splitlines()[-1] == "SELECT nowhere" and error.statement_position is None
+    assert error.context.splitlines()[-1] == 'job "job" (project "default"), operation 1, line 2'
+    with expect_error("42601") as error:
+        register(app, "other", "SELECT 1", "SELEC 2")
+    assert error.internal_query == "SELEC 2" and error.internal_position == "1" and error.statement_position is None
 
 
 def test_an_operation_that_is_not_noted_is_not_done(db):
@@ -542,6 +767,23 @@ def test_job_finalize_waits_for_no_worker_and_goes_on_where_one_was(db):
     assert state(db, "job") == "completed"
 
 
+@pytest.mark.parametrize("left", ["starting", "running", "paused", "rolling_back"])
+def test_job_finalize_goes_on_with_what_a_worker_has_left(db, left):
+    app = deployer(db)
+    bring(db, app, left)
+    lose_worker(db)
+    assert state(db, "job") == left
+    open_gate(db)
+    if left == "rolling_back":
+        # To its end, which is not the one that was asked for.
+        with expect_error("MG020", message=re.compile("rolled_back")):
+            app.execute("CALL belay.job_finalize('job')")
+        assert standing(db)[:2] == ("rolled_back", 0)
+        return
+    app.execute("CALL belay.job_finalize('job')")
+    assert standing(db) == ("completed", 1, 100, 0)
+
+
 def test_a_cancel_of_job_finalize_leaves_what_is_done(db):
     app = deployer(db)
     make_gate(app)
@@ -576,6 +818,17 @@ def test_ph_40_a_role_can_touch_its_own_jobs_only(db, verb):
     else:
         with expect_error("MG020"):
             stranger.execute(VERBS[verb])
+
+
+def test_ph_40_a_superuser_steers_any_job_which_runs_as_its_registrant_still(db):
+    app = deployer(db)
+    register(app, "job", {"sql": "CREATE TABLE made ()", "rollback": "DROP TABLE made"})
+    start(db.session, "job")
+    wait_for_end(db, "job")
+    assert db.one("SELECT relowner::regrole::text FROM pg_class WHERE oid = 'public.made'::regclass") == app.info.user
+    assert db.one(VERBS["force rollback"]) == "rolling_back"
+    wait_for_end(db, "job", "rolled_back")
+    assert errors(db, "job") == []
 
 
 def test_a_reason_for_a_skip_is_kept_and_asked_for(db):

@@ -48,7 +48,8 @@ pub fn mark(failure: &mut Failure, attempt: &Attempt<'_>, place: Place, sql: &st
     point_into(failure, sql);
 }
 
-fn point_into(failure: &mut Failure, sql: &str) {
+/// Points the error's position into the SQL that was run, rather than into the statement that brought it.
+pub fn point_into(failure: &mut Failure, sql: &str) {
     if let Failure::Server(error) = failure {
         let position = std::mem::take(&mut error.cursor_position);
         quote_position(error, position, sql);

@@ -3,6 +3,7 @@
 use belay_core::job::{Action, Batch, Definition, Operation, Work};
 use belay_core::sql::{LexError, tokens};
 
+use crate::engine::place;
 use crate::error::{Code, Failure, Result};
 use crate::pg::error;
 use crate::pg::parse::{self, Script, update};
@@ -33,6 +34,10 @@ pub fn refuse_unsound(definition: &Definition) -> Result<()> {
 fn at<T>(place: &str, check: impl FnOnce() -> Result<T>) -> Result<T> {
     error::catch(check).map_err(|mut failure| {
         failure.add_context(&format!("{place} of the definition"));
+        // What is left points into a text around it.
+        if let Failure::Server(error) = &mut failure {
+            error.cursor_position = 0;
+        }
         failure
     })
 }
@@ -59,7 +64,10 @@ fn parsed(sql: &str) -> Result<Script> {
             ));
         }
     }
-    parse::parse(sql)
+    error::catch(|| parse::parse(sql)).map_err(|mut failure| {
+        place::point_into(&mut failure, sql);
+        failure
+    })
 }
 
 fn check_sql(sql: &str) -> Result<()> {

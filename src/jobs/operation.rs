@@ -1,6 +1,6 @@
 //! An operation of statements: in one transaction with the note that it is done, or one statement that commits by itself.
 
-use crate::engine::lock_waits;
+use crate::engine::{lock_waits, place};
 use crate::error::{Failure, Result};
 use crate::guc;
 use crate::ledger::job::Job;
@@ -74,11 +74,12 @@ fn statement(
         }
         Ok(())
     });
-    ran.map_err(|failure| placed(failure, job, script.line_of(this.start)))?;
+    ran.map_err(|failure| placed(failure, job, script, script.line_of(this.start)))?;
     extension::refuse_altered_ledger()
 }
 
-fn placed(mut failure: Failure, job: &Job, line: usize) -> Failure {
+fn placed(mut failure: Failure, job: &Job, script: &Script, line: usize) -> Failure {
+    place::point_into(&mut failure, script.whole_text());
     failure.add_context(&format!(
         "job \"{}\" (project \"{}\"), operation {}, line {line}",
         job.name,

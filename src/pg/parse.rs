@@ -62,6 +62,11 @@ impl Script {
         self.text_between(statement.start, statement.end)
     }
 
+    /// The text that was parsed.
+    pub fn whole_text(&self) -> &str {
+        self.text.to_str().unwrap_or_default()
+    }
+
     fn text_between(&self, start: usize, end: usize) -> &str {
         self.text
             .to_str()
