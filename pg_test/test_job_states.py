@@ -107,6 +107,12 @@ def lose_worker(db: Database) -> None:
     db.wait_until_gone(pid)
 
 
+def wait_until_it_is_at_the_gate(db: Database) -> None:
+    """Its worker is within the operation, not on the way there."""
+    asleep = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
+    db.wait_for(asleep, [wait_for_worker(db, "job")], 60, "the worker waits at the gate")
+
+
 def start_stubborn(db: Database, app: Session) -> None:
     """A job whose only operation is under way, and is not cancelled by anybody before the gate is open."""
     make_gate(app)
@@ -126,8 +132,7 @@ def start_stubborn(db: Database, app: Session) -> None:
     )
     register(app, "job", {"sql": f"{FORWARD}; SELECT pass_anyway()", "rollback": BACK})
     start(app, "job")
-    # A cancel that came before its first sleep would end it.
-    db.wait_for("SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s", [wait_for_worker(db, "job")])
+    wait_until_it_is_at_the_gate(db)
 
 
 @pytest.mark.parametrize("last", ["stop", "stop here"])
@@ -191,8 +196,7 @@ def test_a_pause_lets_the_operation_in_hand_end_and_rests_before_the_next_one(db
     make_gate(app)
     register(app, "job", "SELECT pass()", "CREATE TABLE after ()")
     start(app, "job")
-    wait_for_worker(db, "job")
-    db.wait_for("SELECT state = 'running' FROM belay.job", bound=60)
+    wait_until_it_is_at_the_gate(db)
     assert app.one(VERBS["pause"]) == "paused"
     open_gate(db)
     wait_for_end(db, "job", "paused")
@@ -209,8 +213,7 @@ def test_an_operation_that_fails_when_it_was_told_to_pause_is_an_error_like_any_
     app.execute("CREATE TABLE divisor AS SELECT 0 AS by")
     register(app, "job", "SELECT pass(); SELECT 1 / by FROM divisor")
     start(app, "job")
-    wait_for_worker(db, "job")
-    db.wait_for("SELECT state = 'running' FROM belay.job", bound=60)
+    wait_until_it_is_at_the_gate(db)
     assert app.one(VERBS["pause"]) == "paused"
     open_gate(db)
     wait_for_end(db, "job", "rolled_back")
@@ -771,9 +774,13 @@ def test_job_finalize_waits_for_no_worker_and_goes_on_where_one_was(db):
 def test_job_finalize_goes_on_with_what_a_worker_has_left(db, left):
     app = deployer(db)
     bring(db, app, left)
-    lose_worker(db)
+    if left == "paused":
+        open_gate(db)
+        wait_for_end(db, "job", "paused")
+    else:
+        lose_worker(db)
+        open_gate(db)
     assert state(db, "job") == left
-    open_gate(db)
     if left == "rolling_back":
         # To its end, which is not the one that was asked for.
         with expect_error("MG020", message=re.compile("rolled_back")):
@@ -839,3 +846,17 @@ def test_a_reason_for_a_skip_is_kept_and_asked_for(db):
     assert app.one("SELECT belay.job_skip('job', 'done by hand')") == "completed"
     assert db.one("SELECT note FROM belay.job") == f"skipped by {app.info.user}: done by hand"
     assert db.one("SELECT to_regclass('public.job') IS NULL")
+
+
+def test_a_stop_that_is_rolled_back_stops_nothing(db):
+    app = deployer(db)
+    make_gate(app)
+    register(app, "job", "CREATE TABLE made ()", "SELECT pass()")
+    start(app, "job")
+    db.wait_for("SELECT operation = 1 FROM belay.job", bound=60)
+    wait_until_it_is_at_the_gate(db)
+    with app.transaction(force_rollback=True):
+        assert app.one("SELECT belay.job_stop('job')") == "stopping"
+    open_gate(db)
+    wait_for_end(db, "job")
+    assert errors(db, "job") == []

@@ -38,6 +38,13 @@ fn settled(worker: &Worker<'_>, now: &Job) -> Result<()> {
     ledger.move_job(now.id, State::Stopping, to).map(drop)
 }
 
+/// Whether a worker was cancelled by nobody who stops its job: by a stop that was rolled back, or that has ended since. The
+/// operation is done once more; whoever cancels that again means it.
+fn is_stray(worker: &Worker<'_>, now: &Job, is_cancel: bool) -> bool {
+    let this = Some(now.operation);
+    is_cancel && !worker.is_finalize && worker.forgiven.replace(this) != this
+}
+
 /// Writes down what went wrong, and where the job rests or goes now. One that was told to stop is stopped instead.
 pub fn fail(worker: &Worker<'_>, id: i64, way: Way, failure: Failure) -> Result<()> {
     let ledger = &worker.session.ledger;
@@ -45,14 +52,22 @@ pub fn fail(worker: &Worker<'_>, id: i64, way: Way, failure: Failure) -> Result<
     if failure.sqlstate() == Code::ClientGone.sqlstate() {
         return Err(failure);
     }
-    let by_hand =
-        worker.is_finalize && failure.sqlstate() == "57014" && guc::statement_timeout() == 0;
+    let is_cancel = failure.sqlstate() == "57014" && !worker.is_limited.get();
+    let by_hand = worker.is_finalize && is_cancel;
     let kept = transaction::committed(worker.session.mode, || {
         let Some(now) = ledger.lock_job_by_id(id)? else {
             return Ok(false);
         };
         match (way, now.state) {
-            (Way::Forward, State::Stopping) => return settled(worker, &now).map(|()| false),
+            (Way::Forward, State::Stopping) => {
+                if !is_cancel {
+                    ledger.record_job_error(id, Some(now.operation), way, &failure)?;
+                }
+                return settled(worker, &now).map(|()| false);
+            }
+            (_, State::Running | State::RollingBack) if is_stray(worker, &now, is_cancel) => {
+                return Ok(false);
+            }
             (Way::Start, State::Starting) => {
                 ledger.record_job_error(id, None, way, &failure)?;
                 ledger.move_job(id, now.state, State::FailedAtStartup)?;

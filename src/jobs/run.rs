@@ -1,6 +1,6 @@
 //! A job from where it stands to where it rests: what is to be done next follows from its row, which is read each time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use belay_core::job::state::State;
 use belay_core::job::{Definition, Work};
@@ -9,6 +9,7 @@ use super::parameter::Given;
 use super::workers::Place;
 use super::{ending, operation, pass, question, startup, verbs};
 use crate::error::{Code, Failure, Result};
+use crate::guc;
 use crate::ledger::job::Job;
 use crate::ledger::job::progress::Way;
 use crate::online::Session;
@@ -26,6 +27,10 @@ pub struct Worker<'a> {
     is_confined: bool,
     /// What went wrong first.
     pub failed: RefCell<Option<Failure>>,
+    /// Whether the operation in hand has a limit of time.
+    pub is_limited: Cell<bool>,
+    /// The operation that was cancelled without a stop, and is done once more.
+    pub forgiven: Cell<Option<i32>>,
 }
 
 impl Worker<'_> {
@@ -35,6 +40,12 @@ impl Worker<'_> {
             true => identity::confined(body),
             false => body(),
         }
+    }
+
+    /// The operation in hand has this limit, or that of the settings.
+    fn limit(&self, own: Option<u32>) {
+        self.is_limited
+            .set(own.is_some() || guc::statement_timeout() > 0);
     }
 
     /// The job as it is committed.
@@ -119,6 +130,8 @@ pub fn through(session: &Session, id: i64, is_finalize: bool) -> Result<Option<F
         is_finalize,
         is_confined: false,
         failed: RefCell::new(None),
+        is_limited: Cell::new(false),
+        forgiven: Cell::new(None),
     };
     loop {
         let job = worker.look(id)?;
@@ -159,6 +172,7 @@ fn forward(worker: &Worker<'_>, job: &Job, definition: &Definition) -> Result<()
         "healthcheck",
         definition.healthcheck.as_deref(),
     )?;
+    worker.limit(operation.timeout);
     show(job, Way::Forward);
     match &operation.work {
         Work::Sql(sql) => operation::run(worker, job, Way::Forward, sql, operation.timeout)?,
@@ -182,6 +196,7 @@ fn back(worker: &Worker<'_>, job: &Job, definition: &Definition) -> Result<()> {
     let (session, ledger) = (worker.session, &worker.session.ledger);
     let this = usize::try_from(job.operation).unwrap_or(0);
     let operation = definition.operations.get(this);
+    worker.limit(operation.and_then(|operation| operation.timeout));
     show(job, Way::Rollback);
     match operation.and_then(|operation| {
         operation

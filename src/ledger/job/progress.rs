@@ -115,7 +115,8 @@ impl Ledger {
         failure: &Failure,
     ) -> Result<()> {
         const ADD: &str = "INSERT INTO belay.job_error (job_id, operation, direction, sqlstate, message, detail, hint, context)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+             VALUES ($1, CASE WHEN $2 IS NOT NULL THEN least($2, (SELECT j.operations FROM belay.job j WHERE j.id = $1)) END,
+                     $3, $4, $5, $6, $7, $8)";
         const COUNT: &str = "UPDATE belay.job SET errors = errors + 1 WHERE id = $1";
         const FORGET: &str = "DELETE FROM belay.job_error WHERE job_id = $1
                 AND id <= (SELECT e.id FROM belay.job_error e WHERE e.job_id = $1 ORDER BY e.id DESC OFFSET $2 LIMIT 1)";
