@@ -83,6 +83,15 @@ def test_what_cannot_be_asked_for_is_refused_at_once(db, arguments):
     assert db.one("SELECT count(*) FROM belay.run_request") == 0
 
 
+def test_who_waits_from_before_its_begin_to_its_end_never_takes_a_run_for_lost(db):
+    """The looks of the wait fall between any two steps of the worker."""
+    app = deployer(db)
+    register(app, *[f"CREATE TABLE t{number} ()" for number in range(60)])
+    for _ in range(60):
+        wait(app, start(app, "steps => 1"))
+    assert db.one("SELECT count(*) FROM belay.applied") == 60
+
+
 def test_a_start_that_is_rolled_back_never_runs(db):
     app = deployer(db)
     register(app, "CREATE TABLE a ()")

@@ -101,8 +101,10 @@ fn through(
     })
 }
 
-/// Starts workers for the runs that wait for one; ends those whose worker has died. How many were started.
-pub fn tick(ledger: &Ledger) -> Result<i32> {
+/// Starts workers for the runs that wait for one, as far as there are places; ends those whose worker has died. How
+/// many were started.
+pub fn tick(ledger: &Ledger, places: &mut usize) -> Result<i32> {
+    // In this order: a worker takes the lock before the request is running, and keeps it until that has ended.
     let open = ledger.open_run_requests()?;
     if open.is_empty() {
         return Ok(0);
@@ -115,7 +117,8 @@ pub fn tick(ledger: &Ledger) -> Result<i32> {
         }
         if let Some(failure) = given_up(ledger, &request)? {
             ledger.end_run_request(request.run, Some(&failure))?;
-        } else if workers::places(ledger)? > 0 && order(&request).is_some_and(Order::start) {
+        } else if *places > 0 && order(&request).is_some_and(Order::start) {
+            *places -= 1;
             started += 1;
         }
     }

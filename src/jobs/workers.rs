@@ -58,13 +58,15 @@ pub fn tick(ledger: &Ledger, except: Option<i64>) -> Result<i32> {
     if transaction::is_standby() {
         return Ok(0);
     }
-    let mut started = background::tick(ledger)?;
+    let mut places = places(ledger)?;
+    let mut started = background::tick(ledger, &mut places)?;
     if !ledger.jobs_are_released()? {
         return Ok(started);
     }
-    let mut places = places(ledger)?;
+    // In this order: a worker takes the lock before it takes up the job, and keeps it until the job rests.
+    let active = ledger.active_jobs()?;
     let busy = ledger.held_keys(lock::JOB_CLASS)?;
-    for (job, taken) in ledger.active_jobs()? {
+    for (job, taken) in active {
         if busy.contains(&(job.id as u32)) || except == Some(job.id) {
             continue;
         }

@@ -86,8 +86,8 @@ impl Ledger {
         Ok(found.is_some())
     }
 
-    /// Whether a session of this server is at that run. A run ends before it gives its lock back, so
-    /// that one which is found open after this has said no will never end.
+    /// Whether a session of this server is at that run. A run begins after it has taken its lock and ends before it
+    /// gives it back: one that is found open before this says no, and open after it, will never end.
     pub fn is_at_run(&self, project: &Project, run: i64) -> Result<bool> {
         const SQL: &str = "SELECT true FROM belay.find_runner($1) f WHERE f.run = $2 LIMIT 1";
         let found = self.select_one(SQL, &[bind(project.id), bind(run)], |row| row.require(1))?;

@@ -273,3 +273,15 @@ pub fn under_one_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         result
     }
 }
+
+/// Runs `body`, whose reading queries see what is committed by now: at any isolation, and also where the statement
+/// that calls has a snapshot of its own.
+pub fn as_of_now<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a transaction is open; an error that takes us out pops the snapshot with it.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        let result = body();
+        pg_sys::PopActiveSnapshot();
+        result
+    }
+}

@@ -73,15 +73,23 @@ fn lacking(asked: &Wait) -> Result<Option<Lack>> {
 
 /// What is going on where the run has not ended; refuses one that did not succeed.
 fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String>> {
-    // In this order: see `is_at_run`. A standby does not see the sessions of its primary.
-    let alive = transaction::is_standby() || ledger.is_at_run(project, run)?;
-    let Some(found) = ledger.run_standing(run)? else {
+    let look = || transaction::as_of_now(|| ledger.run_standing(run));
+    let Some(mut found) = look()? else {
         return requested::unended(ledger, project, run);
     };
     refuse_other_project(project, run, &found.project)?;
+    let is_open = found.outcome.is_none();
+    // A standby does not see the sessions of its primary.
+    let is_alive = is_open
+        && (transaction::is_standby()
+            || transaction::as_of_now(|| ledger.is_at_run(project, run))?);
+    if is_open && !is_alive {
+        // It may have ended since the first look: see `is_at_run`.
+        found = look()?.unwrap_or(found);
+    }
     match found.outcome.as_deref() {
         Some("succeeded") => Ok(None),
-        None if alive => Ok(Some(format!("run {run} ({}) has not ended", found.verb))),
+        None if is_alive => Ok(Some(format!("run {run} ({}) has not ended", found.verb))),
         outcome => Err(Failure::new(
             Code::RunFailed,
             match outcome {

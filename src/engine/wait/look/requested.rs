@@ -8,9 +8,8 @@ use crate::pg::{identity, lock, transaction};
 
 /// What it waits for; `None`: it has ended well. Refuses one that is not there, or did not come to a run.
 pub fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<String>> {
-    // In this order: its worker holds the lock until the request has ended.
-    let held = ledger.held_keys(lock::RUN_CLASS)?;
-    let Some(request) = ledger.run_request(run)? else {
+    let look = || transaction::as_of_now(|| ledger.run_request(run));
+    let Some(mut request) = look()? else {
         return Err(Failure::new(
             Code::Unknown,
             format!("run {run} does not exist"),
@@ -19,7 +18,13 @@ pub fn unended(ledger: &Ledger, project: &Project, run: i64) -> Result<Option<St
         ));
     };
     refuse_other_project(project, run, &request.project)?;
-    let is_alive = transaction::is_standby() || held.contains(&(run as u32));
+    // A standby does not see the sessions of its primary.
+    let is_alive =
+        transaction::is_standby() || ledger.held_keys(lock::RUN_CLASS)?.contains(&(run as u32));
+    if request.state == "running" && !is_alive {
+        // Its worker holds the lock before it is running and until it has ended, which may have been since the first look.
+        request = look()?.unwrap_or(request);
+    }
     let failed = |what: String| {
         let hint = "SELECT belay.migrate_start() asks for another run";
         Err(Failure::new(Code::RunFailed, what, hint))
