@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -210,20 +212,35 @@ def on_standby(standby: Standby, query: str) -> None:
     poll_until(lambda: standby.server.psql(query).returncode == 0, what=query)
 
 
-def test_a_job_waits_for_a_replica_that_does_not_keep_up_and_says_so(db, standby):
+@contextmanager
+def lag(standby: Standby, how: str) -> Iterator[None]:
+    """A standby that does not replay what is committed meanwhile."""
+    standby.catch_up()
+    if how == "paused":
+        begin, end = ["SELECT pg_wal_replay_pause()"], ["SELECT pg_wal_replay_resume()"]
+    else:
+        begin = ["ALTER SYSTEM SET recovery_min_apply_delay = '1h'", "SELECT pg_reload_conf()"]
+        end = ["ALTER SYSTEM RESET recovery_min_apply_delay", "SELECT pg_reload_conf()"]
+    for query in begin:
+        on_standby(standby, query)
+    try:
+        yield
+    finally:
+        for query in end:
+            on_standby(standby, query)
+
+
+@pytest.mark.parametrize("how", ["paused", "delayed"])
+def test_a_job_waits_for_a_replica_that_does_not_keep_up_and_says_so(db, standby, how):
     app = deployer(db)
     # Enough for the lag to be noticed before it has passed them all.
     make_counter(app, 3000)
     db.execute(f"ALTER DATABASE {db.name} SET belay.replica_lag = '50ms'")
     register(app, "fill", count("counter", pause="50ms"))
-    standby.catch_up()
-    on_standby(standby, "SELECT pg_wal_replay_pause()")
-    try:
+    with lag(standby, how):
         start(app, "fill")
         wait_until_it_waits(db, "replica")
         assert_rests(db, "replica")
-    finally:
-        on_standby(standby, "SELECT pg_wal_replay_resume()")
     db.wait_for("SELECT rows > %s FROM belay.job", [db.one("SELECT rows FROM belay.job")], 60, "it goes on")
     app.execute("SELECT belay.job_stop('fill', rollback => false)")
     wait_for_end(db, "fill", "errored")
@@ -234,9 +251,7 @@ def test_a_job_that_waits_for_a_replica_is_paused_at_once_and_stopped(db, standb
     make_counter(app, 3000)
     db.execute(f"ALTER DATABASE {db.name} SET belay.replica_lag = '50ms'")
     register(app, "fill", {**count("counter", pause="50ms"), "rollback": "UPDATE public.counter SET n = 0 WHERE n > 0"})
-    standby.catch_up()
-    on_standby(standby, "SELECT pg_wal_replay_pause()")
-    try:
+    with lag(standby, "paused"):
         start(app, "fill")
         wait_until_it_waits(db, "replica")
         assert app.one("SELECT belay.job_pause('fill')") == "paused"
@@ -245,8 +260,6 @@ def test_a_job_that_waits_for_a_replica_is_paused_at_once_and_stopped(db, standb
         wait_until_it_waits(db, "replica")
         assert app.one("SELECT belay.job_stop('fill')") == "stopping"
         wait_for_end(db, "fill", "rolled_back", bound=20)
-    finally:
-        on_standby(standby, "SELECT pg_wal_replay_resume()")
     assert db.rows("SELECT DISTINCT n FROM counter") == [(0,)]
 
 
