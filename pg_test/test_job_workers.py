@@ -6,6 +6,7 @@ The ids are those of behaviours/async-jobs.md.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from typing import Callable
 
@@ -594,3 +595,71 @@ def test_pg_cron_does_what_the_launcher_does(cron: Cron, new_database):  # noqa:
     for name in ("count", "made"):
         wait_for_end(db, name)
     assert counts(db) == [(1, 1000)] and has_table(db, "made")
+
+
+# ── workers that cannot work ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_a_worker_runs_may_register_and_run_migrations(db):
+    """Neither frees what the worker's own CALL still reads."""
+    app = deployer(db)
+    for number in range(5):
+        app.execute("SELECT belay.migrate_register(%s, 'SELECT 1', 'SELECT 1')", [f"{number}_a"])
+        run = app.one("SELECT belay.migrate_start()")
+        app.execute("CALL belay.migrate_wait(run => %s, wait => '60 s')", [run])
+        register(app, f"job{number}", f"SELECT belay.migrate_register('{number}_b', 'SELECT 1', 'SELECT 1')")
+        start(app, f"job{number}")
+        wait_for_end(db, f"job{number}")
+    said = db.server.log_text()
+    assert "unexpected result type" not in said and "terminated by signal" not in said
+
+
+def test_two_jobs_whose_workers_cannot_write_fail_with_the_reason_and_do_not_start_each_other_again(db):
+    app = deployer(db)
+    for name in ("one", "two"):
+        register(app, name)
+    db.execute(f"ALTER ROLE {app.info.user} SET default_transaction_read_only = on")
+    before = db.server.log_text().count("read-only transaction")
+    for name in ("one", "two"):
+        start(app, name)
+    for name in ("one", "two"):
+        wait_for_end(db, name, "failed_at_startup")
+        assert "read-only" in errors(db, name)[0][3]
+    assert db.server.log_text().count("read-only transaction") - before <= 4
+    db.execute(f"ALTER ROLE {app.info.user} RESET default_transaction_read_only")
+    for name in ("one", "two"):
+        assert app.one("SELECT belay.job_retry(%s)", [name]) == "starting"
+        wait_for_end(db, name)
+
+
+def test_a_run_whose_worker_cannot_write_has_failed_with_the_reason(db):
+    app = deployer(db)
+    app.execute("SELECT belay.migrate_register('1_a', 'SELECT 1', 'SELECT 1')")
+    db.execute(f"ALTER ROLE {app.info.user} SET default_transaction_read_only = on")
+    run = app.one("SELECT belay.migrate_start()")
+    with expect_error("MG016", message=re.compile("read-only")):
+        app.execute("CALL belay.migrate_wait(run => %s, wait => '60 s')", [run])
+
+
+def test_a_worker_waits_for_the_transaction_that_asked_for_it_longer_than_its_lock_timeout(db):
+    app = deployer(db)
+    register(app, "fill")
+    db.execute(f"ALTER ROLE {app.info.user} SET lock_timeout = '50ms'")
+    with app.transaction():
+        start(app, "fill")
+        app.execute("SELECT pg_sleep(1)")
+    wait_for_end(db, "fill")
+
+
+def test_many_registrations_of_one_transaction_send_one_visitor(private_server, new_database):
+    db = new_database(on=private_server(settings=LAUNCHER | {"belay.naptime": "1h"}))
+    app = deployer(db)
+    visitors = "SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'pg_belay visitor' AND datname = current_database()"
+    with app.transaction():
+        for number in range(6):
+            register(app, f"job{number}", auto_start=True)
+        db.wait_for(f"SELECT ({visitors}) > 0", bound=60)
+        app.execute("SELECT pg_sleep(0.5)")
+        assert db.one(visitors) == 1
+    for number in range(6):
+        wait_for_end(db, f"job{number}")

@@ -82,6 +82,16 @@ pub fn work(
     Ok(())
 }
 
+/// The worker of a run could not do it, for a reason that is not in its request yet.
+pub fn not_begun(run: i64, failure: &Failure) -> Result<()> {
+    let ledger = Ledger::open()?;
+    let worker = ledger.advisory_lock_holder(lock::RUN_CLASS, run as u32)?;
+    match worker {
+        Some((pid, _)) if pid != client::pid() => Ok(()),
+        _ => ledger.end_run_request(run, Some(failure)),
+    }
+}
+
 fn through(
     session: &Session,
     request: &RunRequest,

@@ -23,7 +23,7 @@ pub struct Worker<'a> {
     pub session: &'a Session,
     /// Whether a client waits for the end.
     pub is_finalize: bool,
-    /// Whether the job's SQL may not leave the role in force: the session is somebody else's.
+    /// Whether the job's SQL may not leave the role in force: the session has, or is, another one.
     is_confined: bool,
     /// What went wrong first.
     pub failed: RefCell<Option<Failure>>,
@@ -135,7 +135,9 @@ pub fn through(session: &Session, id: i64, is_finalize: bool) -> Result<Option<F
     };
     loop {
         let job = worker.look(id)?;
-        worker.is_confined = identity::role_name(identity::session_role()) != job.session_role;
+        let session_role = identity::session_role();
+        worker.is_confined = session_role != identity::current_role()
+            || identity::role_name(session_role) != job.session_role;
         let way = match job.state {
             State::Starting => Way::Start,
             State::Running | State::Stopping => Way::Forward,

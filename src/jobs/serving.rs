@@ -1,6 +1,7 @@
 //! The life of a worker that was asked for.
 
-use super::workers::tick;
+use super::background;
+use super::workers::{self, tick};
 use crate::error::Result;
 use crate::ledger::Ledger;
 use crate::pg::worker::{self, Order, Task};
@@ -8,22 +9,26 @@ use crate::pg::{identity, settings};
 
 /// Does what a worker was asked for; when it has done a job, it looks which one is due next.
 pub fn serve(order: Order) {
-    match order.task {
+    // What fails is in the log by then.
+    let _told = match order.task {
         Task::Visit => worker::in_transaction(|| {
             // The launcher waits for its visitors: one that meets a lock leaves the jobs to the next one.
             settings::set_for_session(c"lock_timeout", c"5s");
             visit(None)
         }),
         Task::Job(job) => {
-            worker::in_transaction(|| put_on_job(job));
-            worker::call(&format!("CALL belay.job_work({job})"));
-            worker::in_transaction(|| visit(Some(job)));
+            let done = worker::in_transaction(|| put_on_job(job))
+                .and_then(|()| worker::call(&format!("CALL belay.job_work({job})")));
+            // One that cannot work looks for no other job: two such would start each other without end.
+            match done {
+                Ok(()) => worker::in_transaction(|| visit(Some(job))),
+                Err(failure) => worker::in_transaction(|| workers::not_begun(job, &failure)),
+            }
         }
-        Task::Run(run) => {
-            worker::in_transaction(|| put_on_run(run));
-            worker::call(&format!("CALL belay.run_work({run})"));
-        }
-    }
+        Task::Run(run) => worker::in_transaction(|| put_on_run(run))
+            .and_then(|()| worker::call(&format!("CALL belay.run_work({run})")))
+            .or_else(|failure| worker::in_transaction(|| background::not_begun(run, &failure))),
+    };
 }
 
 /// Looks which jobs are due, in a database that may have none.

@@ -1,5 +1,7 @@
 //! Who runs jobs: workers are asked for, by the verbs and by whoever looks which jobs are due.
 
+use std::cell::Cell;
+
 use belay_core::job::state::State;
 use pgrx::pg_sys::Oid;
 
@@ -11,6 +13,11 @@ use crate::ledger::job::Job;
 use crate::ledger::job::progress::Way;
 use crate::pg::worker::{self, Order, Task};
 use crate::pg::{client, identity, lock, transaction};
+
+thread_local! {
+    /// The transaction that has sent a visitor last.
+    static WOKEN: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Asks for a worker for a job that this transaction has made due. Where none is to be had it waits, and a WARNING says so.
 pub fn request(ledger: &Ledger, job: &Job) -> Result<()> {
@@ -47,8 +54,13 @@ fn order(job: &Job) -> Option<Order> {
 /// somebody looks at once.
 pub fn wake(ledger: &Ledger) -> Result<()> {
     let is_looked_into = worker::has_launcher() && !transaction::is_standby();
-    if is_looked_into && !ledger.is_template()? && ledger.jobs_are_released()? {
-        Order::here(Oid::INVALID, Task::Visit).start();
+    if !is_looked_into || ledger.is_template()? || !ledger.jobs_are_released()? {
+        return Ok(());
+    }
+    let order = Order::here(Oid::INVALID, Task::Visit);
+    // The visitor waits for this transaction: one is enough.
+    if (order.after == 0 || WOKEN.get() != order.after) && order.start() {
+        WOKEN.set(order.after);
     }
     Ok(())
 }
@@ -139,6 +151,19 @@ fn give_up(ledger: &Ledger, job: &Job, failure: &Failure) -> Result<()> {
         ledger.record_job_error(job.id, operation, way, failure)?;
     }
     Ok(())
+}
+
+/// The worker of a job could not do it, for a reason that is not in the job's errors yet.
+pub fn not_begun(id: i64, failure: &Failure) -> Result<()> {
+    let ledger = Ledger::open()?;
+    let Some(job) = ledger.job(id)?.filter(|job| job.state.is_active()) else {
+        return Ok(());
+    };
+    let worker = ledger.advisory_lock_holder(lock::JOB_CLASS, id as u32)?;
+    match worker {
+        Some((pid, _)) if pid != client::pid() => Ok(()),
+        _ => give_up(&ledger, &job, failure),
+    }
 }
 
 /// A place among the workers of this database; `None`: all are taken.

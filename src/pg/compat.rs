@@ -97,6 +97,12 @@ pub fn replace_transaction_timeout(milliseconds: i32) -> i32 {
     }
 }
 
+/// What lets a role take on another, as pg_has_role names it; until 16 each member could.
+pub const SET_ROLE_PRIVILEGE: &str = match cfg!(feature = "pg15") {
+    true => "MEMBER",
+    false => "SET",
+};
+
 /// Whether stored views hold two relations, `old` and `new`, that they do not use; 16 did away with them.
 pub const VIEWS_HOLD_OLD_AND_NEW: bool = cfg!(feature = "pg15");
 

@@ -47,6 +47,21 @@ impl Memory {
         }
     }
 
+    /// Memory of a worker's piece of work; what that runs empties the memory of migrations.
+    pub fn alone() -> Memory {
+        // SAFETY: TopMemoryContext lives as long as the process.
+        unsafe {
+            let before = pg_sys::CurrentMemoryContext;
+            let context = new_context(pg_sys::TopMemoryContext, c"belay worker");
+            pg_sys::CurrentMemoryContext = context;
+            Memory {
+                context,
+                before,
+                own: true,
+            }
+        }
+    }
+
     /// Memory of a call that may come from a migration, whose own must stay as it is. It goes with
     /// the memory of the CALL, which outlives its commits, when an error takes us out.
     pub fn enter_within() -> Memory {

@@ -85,7 +85,7 @@ pub fn is_standby() -> bool {
 }
 
 /// Belay's own transactions do not depend on default_transaction_isolation.
-fn pin_isolation() {
+pub fn pin_isolation() {
     // SAFETY: backend variables that StartTransaction has just set from the defaults; no
     // snapshot has been taken in this transaction yet.
     unsafe {

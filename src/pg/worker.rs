@@ -5,14 +5,16 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
+use pgrx::bgworkers::{
+    BackgroundWorker, BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime,
+};
 use pgrx::pg_sys::{self, Oid};
 
 use super::parse;
 use super::portal::{self, Memory};
-use super::{compat, error};
+use super::{compat, error, settings, timeout, transaction};
 use crate::error::Result;
 
 // As the server hands them to its signal calls, without the guards of the bindings.
@@ -22,6 +24,9 @@ mod raw {
         pub fn SignalHandlerForConfigReload(signal: i32);
     }
 }
+
+/// How long a visitor may take: one that waits to get into its database holds up those of the others.
+const LONGEST_VISIT: Duration = Duration::from_secs(10);
 
 /// Whether the postmaster has loaded this library, and with it the launcher.
 static PRELOADED: AtomicBool = AtomicBool::new(false);
@@ -115,11 +120,24 @@ impl Order {
         self.builder().load_dynamic().is_ok()
     }
 
-    /// Asks for a worker and waits until it has ended.
-    pub fn start_and_wait(self) {
+    /// Asks for a worker and waits until it has ended; after `limit` it is told to end.
+    pub fn start_and_wait(self, limit: Duration) {
         let builder = self.builder().set_notify_pid(super::client::pid());
-        if let Ok(worker) = builder.load_dynamic() {
-            let _ended = worker.wait_for_shutdown();
+        let Ok(worker) = builder.load_dynamic() else {
+            return;
+        };
+        let until = Instant::now() + limit;
+        loop {
+            match worker.pid() {
+                Ok(_) | Err(BackgroundWorkerStatus::NotYetStarted) => {}
+                Err(_) => return,
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                worker.terminate();
+                return;
+            }
+            super::client::sleep(left.min(Duration::from_secs(1)));
         }
     }
 }
@@ -136,8 +154,8 @@ struct Duties {
 /// loading this library.
 pub fn install(serve: fn(Order), naptime: fn() -> Duration) {
     DUTIES.get_or_init(|| Duties { serve, naptime });
-    // SAFETY: reads a backend variable.
-    if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+    // SAFETY: reads backend variables. Under pg_upgrade nothing may be begun.
+    if unsafe { !pg_sys::process_shared_preload_libraries_in_progress || pg_sys::IsBinaryUpgrade } {
         return;
     }
     PRELOADED.store(true, Ordering::Relaxed);
@@ -183,23 +201,30 @@ pub extern "C-unwind" fn belay_worker_main(_argument: pg_sys::Datum) {
     };
     let role = (order.role != Oid::INVALID).then_some(order.role);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(order.database), role);
-    if order.after != 0 {
-        in_transaction(|| {
-            // SAFETY: a transaction is open; it waits as for the writer of a row, and serves interrupts.
-            unsafe {
-                pg_sys::XactLockTableWait(
-                    pg_sys::TransactionId::from_inner(order.after),
-                    std::ptr::null_mut(),
-                    std::ptr::null_mut(),
-                    pg_sys::XLTW_Oper::XLTW_None,
-                );
-            }
-            Ok(())
-        });
+    if order.after != 0 && in_transaction(|| end_of(order.after)).is_err() {
+        return;
     }
     if let Some(duties) = DUTIES.get() {
         (duties.serve)(order);
     }
+}
+
+/// Waits until a transaction has ended, however long that takes.
+fn end_of(transaction: u32) -> Result<()> {
+    let _no_transaction_timeout = timeout::WithoutTransactionTimeout::new();
+    let level = settings::open_level();
+    settings::set_for_level(c"lock_timeout", c"0");
+    // SAFETY: a transaction is open; it waits as for the writer of a row, and serves interrupts.
+    unsafe {
+        pg_sys::XactLockTableWait(
+            pg_sys::TransactionId::from_inner(transaction),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            pg_sys::XLTW_Oper::XLTW_None,
+        );
+    }
+    settings::close_level(level);
+    Ok(())
 }
 
 /// The life of the launcher, called by the server: a visitor into each database, one after the other, and a nap.
@@ -210,19 +235,42 @@ pub extern "C-unwind" fn belay_launcher_main(_argument: pg_sys::Datum) {
     begin();
     BackgroundWorker::connect_worker_to_spi_by_oid(None, None);
     loop {
-        for database in databases() {
-            let visitor = Order {
-                database,
-                role: Oid::INVALID,
-                task: Task::Visit,
-                after: 0,
-            };
-            visitor.start_and_wait();
-        }
+        look_into_all();
         if let Some(duties) = DUTIES.get() {
-            super::client::sleep((duties.naptime)());
+            nap((duties.naptime)());
         }
         reload();
+    }
+}
+
+fn look_into_all() {
+    // What the server keeps of each visitor goes with it.
+    let memory = Memory::alone();
+    let databases = databases();
+    memory.switch();
+    for database in databases {
+        let visitor = Order {
+            database,
+            role: Oid::INVALID,
+            task: Task::Visit,
+            after: 0,
+        };
+        visitor.start_and_wait(LONGEST_VISIT);
+    }
+}
+
+/// Naps, however often something else than a change of the configuration wakes the process.
+fn nap(naptime: Duration) {
+    let until = Instant::now() + naptime;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // SAFETY: reads a backend variable.
+        if left.is_zero() || unsafe { pg_sys::ConfigReloadPending } != 0 {
+            return;
+        }
+        super::client::sleep(left);
+        // What others have told of their changes meanwhile is taken note of, lest their queue waits for this process.
+        let _told = in_transaction(|| Ok(()));
     }
 }
 
@@ -237,31 +285,35 @@ pub fn reload() {
     }
 }
 
-/// Runs `body` in a transaction of its own; what fails is undone, and told in the log.
-pub fn in_transaction(body: impl FnOnce() -> Result<()>) {
+/// Runs `body` in a transaction of its own, which may write whatever the defaults are; what fails is undone, and told in
+/// the log.
+pub fn in_transaction(body: impl FnOnce() -> Result<()>) -> Result<()> {
     // SAFETY: no transaction is open in a worker between two pieces of work.
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
-        match error::catch(body) {
+        transaction::pin_isolation();
+        let result = error::catch(body);
+        match &result {
             Ok(()) => pg_sys::CommitTransactionCommand(),
             Err(failure) => {
                 pg_sys::AbortCurrentTransaction();
                 super::client::log(&failure.to_string());
             }
         }
+        result
     }
 }
 
 /// Runs a CALL as a client's own does, so that it may commit.
-pub fn call(sql: &str) {
-    let memory = Memory::enter();
+pub fn call(sql: &str) -> Result<()> {
+    let memory = Memory::alone();
     super::client::show_activity(sql);
-    // SAFETY: as in `in_transaction`; the parse tree lives in memory that outlives the CALL's transactions.
-    unsafe {
+    // SAFETY: as in `in_transaction`; parse tree and plan live in memory that outlives the CALL's transactions, and that
+    // nothing which it runs resets.
+    let result = unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
-        let context = pg_sys::CurrentMemoryContext;
         let result = error::catch(|| {
             memory.switch();
             let script = parse::parse(sql)?;
@@ -270,22 +322,24 @@ pub fn call(sql: &str) {
                 None => Ok(()),
             }
         });
-        match result {
+        match &result {
             Ok(()) => pg_sys::CommitTransactionCommand(),
             Err(failure) => {
-                pg_sys::CurrentMemoryContext = context;
+                memory.switch();
                 pg_sys::AbortCurrentTransaction();
                 super::client::log(&failure.to_string());
             }
         }
-    }
+        result
+    };
     super::client::show_idle();
+    result
 }
 
 /// The databases that may be looked into: no templates, none that lets nobody in or is half dropped.
 fn databases() -> Vec<Oid> {
     let mut found = Vec::new();
-    in_transaction(|| {
+    let _told = in_transaction(|| {
         // SAFETY: pg_database is shared, so it can be read without a database (get_database_list, autovacuum.c); each tuple
         // is one of that catalog and is used before the next one.
         unsafe {

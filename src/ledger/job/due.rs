@@ -3,6 +3,7 @@
 use super::{Job, job_query};
 use crate::error::Result;
 use crate::ledger::Ledger;
+use crate::pg::compat;
 use crate::pg::spi::bind;
 
 impl Ledger {
@@ -59,9 +60,14 @@ impl Ledger {
                  WHEN NOT s.rolcanlogin THEN pg_catalog.format('role \"%s\" may not log in, and its worker connects as it', $1)
                  WHEN NOT pg_catalog.has_database_privilege(s.oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()), 'CONNECT')
                  THEN pg_catalog.format('role \"%s\" may not connect to this database, and its worker connects as it', $1)
-                 WHEN NOT pg_catalog.pg_has_role(s.oid, r.oid, 'MEMBER') THEN pg_catalog.format('role \"%s\" is no member of \"%s\" any more', $1, $2) END
+                 WHEN NOT pg_catalog.pg_has_role(s.oid, r.oid, $3) THEN pg_catalog.format('role \"%s\" may not SET ROLE \"%s\" any more', $1, $2)
+                 WHEN s.rolsuper AND s.oid <> r.oid THEN pg_catalog.format('role \"%s\" is a superuser, and its worker would step down to \"%s\"', $1, $2) END
                FROM (SELECT) one LEFT JOIN pg_catalog.pg_roles s ON s.rolname = $1::text::name LEFT JOIN pg_catalog.pg_roles r ON r.rolname = $2::text::name";
-        let arguments = [bind(session_role), bind(role)];
+        let arguments = [
+            bind(session_role),
+            bind(role),
+            bind(compat::SET_ROLE_PRIVILEGE),
+        ];
         let reason = self.select_one(SQL, &arguments, |row| row.get(1))?;
         Ok(reason.flatten())
     }
