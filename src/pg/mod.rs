@@ -14,6 +14,7 @@ pub mod extension;
 pub mod guard;
 pub mod held;
 pub mod identity;
+pub mod launcher;
 pub mod list;
 pub mod lock;
 pub mod lock_wait;

@@ -25,9 +25,6 @@ mod raw {
     }
 }
 
-/// How long a visitor may take: one that waits to get into its database holds up those of the others.
-const LONGEST_VISIT: Duration = Duration::from_secs(10);
-
 /// Whether the postmaster has loaded this library, and with it the launcher.
 static PRELOADED: AtomicBool = AtomicBool::new(false);
 
@@ -150,6 +147,11 @@ struct Duties {
     naptime: fn() -> Duration,
 }
 
+/// How long the launcher naps.
+pub fn naptime() -> Option<Duration> {
+    DUTIES.get().map(|duties| (duties.naptime)())
+}
+
 /// Says what a worker makes of its order and how long the launcher naps; registers the launcher, if the postmaster is
 /// loading this library.
 pub fn install(serve: fn(Order), naptime: fn() -> Duration) {
@@ -181,7 +183,7 @@ pub fn is_worker() -> bool {
 }
 
 /// What a worker begins with: it ends at SIGTERM wherever it is, as a session does.
-fn begin() {
+pub fn begin() {
     // SAFETY: the server's own handlers, installed before signals are let in.
     unsafe {
         compat::handle_signal(pg_sys::SIGTERM as i32, raw::die);
@@ -225,53 +227,6 @@ fn end_of(transaction: u32) -> Result<()> {
     }
     settings::close_level(level);
     Ok(())
-}
-
-/// The life of the launcher, called by the server: a visitor into each database, one after the other, and a nap.
-// SAFETY: as above.
-#[pgrx::pg_guard]
-#[unsafe(no_mangle)]
-pub extern "C-unwind" fn belay_launcher_main(_argument: pg_sys::Datum) {
-    begin();
-    BackgroundWorker::connect_worker_to_spi_by_oid(None, None);
-    loop {
-        look_into_all();
-        if let Some(duties) = DUTIES.get() {
-            nap((duties.naptime)());
-        }
-        reload();
-    }
-}
-
-fn look_into_all() {
-    // What the server keeps of each visitor goes with it.
-    let memory = Memory::alone();
-    let databases = databases();
-    memory.switch();
-    for database in databases {
-        let visitor = Order {
-            database,
-            role: Oid::INVALID,
-            task: Task::Visit,
-            after: 0,
-        };
-        visitor.start_and_wait(LONGEST_VISIT);
-    }
-}
-
-/// Naps, however often something else than a change of the configuration wakes the process.
-fn nap(naptime: Duration) {
-    let until = Instant::now() + naptime;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        // SAFETY: reads a backend variable.
-        if left.is_zero() || unsafe { pg_sys::ConfigReloadPending } != 0 {
-            return;
-        }
-        super::client::sleep(left);
-        // What others have told of their changes meanwhile is taken note of, lest their queue waits for this process.
-        let _told = in_transaction(|| Ok(()));
-    }
 }
 
 /// Reads the configuration again, where that was asked for.
@@ -334,44 +289,4 @@ pub fn call(sql: &str) -> Result<()> {
     };
     super::client::show_idle();
     result
-}
-
-/// The databases that may be looked into: no templates, none that lets nobody in or is half dropped.
-fn databases() -> Vec<Oid> {
-    let mut found = Vec::new();
-    let _told = in_transaction(|| {
-        // SAFETY: pg_database is shared, so it can be read without a database (get_database_list, autovacuum.c); each tuple
-        // is one of that catalog and is used before the next one.
-        unsafe {
-            let share = pg_sys::AccessShareLock as i32;
-            let catalog = pg_sys::table_open(pg_sys::DatabaseRelationId, share);
-            let scan = pg_sys::systable_beginscan(
-                catalog,
-                Oid::INVALID,
-                false,
-                std::ptr::null_mut(),
-                0,
-                std::ptr::null_mut(),
-            );
-            loop {
-                let tuple = pg_sys::systable_getnext(scan);
-                if tuple.is_null() {
-                    break;
-                }
-                let header = (*tuple).t_data;
-                let row = header
-                    .cast::<u8>()
-                    .add((*header).t_hoff as usize)
-                    .cast::<pg_sys::FormData_pg_database>();
-                let is_half_dropped = (*row).datconnlimit < -1;
-                if (*row).datallowconn && !(*row).datistemplate && !is_half_dropped {
-                    found.push((*row).oid);
-                }
-            }
-            pg_sys::systable_endscan(scan);
-            pg_sys::table_close(catalog, share);
-        }
-        Ok(())
-    });
-    found
 }
