@@ -696,7 +696,7 @@ def said(db: Database, session: Session | None = None) -> str:
 #: What a registrant can lose, and a word of what is told.
 LOSSES = {
     "the login": ("ALTER ROLE {member} NOLOGIN", "ALTER ROLE {member} LOGIN", "log in|LOGIN"),
-    "the membership": ("REVOKE {role} FROM {member}", "GRANT {role} TO {member}", "member|permission denied to set role"),
+    "the membership": ("REVOKE {role} FROM {member}", "GRANT {role} TO {member}", "may not SET ROLE"),
     "the connection": (
         "REVOKE CONNECT ON DATABASE {database} FROM PUBLIC", "GRANT CONNECT ON DATABASE {database} TO PUBLIC", "connect",
     ),
