@@ -148,13 +148,17 @@ class Standby:
         for database in self._databases:
             database.close()
 
-    def catch_up(self, bound: float = 120) -> None:
+    def catch_up(self, bound: float = 60) -> None:
         """Waits until everything that the primary has written is replayed."""
         with psycopg.connect(**self.primary.parameters(), autocommit=True) as primary:
             position = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]
         with psycopg.connect(**self.server.parameters(), autocommit=True) as standby:
             replayed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-            poll_until(lambda: standby.execute(replayed, [position]).fetchone()[0], bound, f"replay of {position}")
+            try:
+                poll_until(lambda: standby.execute(replayed, [position]).fetchone()[0], bound, f"replay of {position}")
+            except AssertionError as late:
+                # A standby that is stuck says why in its log, and not to its clients.
+                raise AssertionError(f"{late}\n{self.server.log_text()[-1000:]}") from None
 
 
 @pytest.fixture(scope="session")

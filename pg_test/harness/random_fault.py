@@ -34,6 +34,9 @@ FAULTS = {
     "stop part of the way": (1, set()),
 }
 
+#: Faults that all sessions of the server suffer.
+CRASHES = ("kill the backend", "stop the server at once")
+
 CALLS = {
     "per migration": "CALL belay.migrate_up()",
     "per run": "CALL belay.migrate_up(transaction => 'per_run')",
@@ -67,7 +70,7 @@ class Fault:
 
     @property
     def crashes(self) -> bool:
-        return self.kind in ("kill the backend", "stop the server at once")
+        return self.kind in CRASHES
 
     def __str__(self) -> str:
         where = f"at {self.at.text!r}, held by {self.blocker!r}" if self.at else f"after {self.delay * 1000:.0f} ms"
@@ -86,10 +89,10 @@ class Outcome:
 
 def draw_fault(random: Random, drawn: MigrationSet, crash: bool) -> Fault:
     """`crash`: whether the server is one that may go down; half of its faults then do that."""
-    kinds = {kind: weight for kind, (weight, _) in FAULTS.items() if crash or "backend" not in kind[:8] and "server" not in kind}
+    kinds = {kind: weight for kind, (weight, _) in FAULTS.items() if crash or kind not in CRASHES}
     kind = random.choices(list(kinds), list(kinds.values()))[0]
     if crash and random.random() < 0.5:
-        kind = random.choice(["kill the backend", "stop the server at once"])
+        kind = random.choice(CRASHES)
     call = random.choice(list(CALLS.values())) if drawn.transactional else CALLS["per migration"]
     restored = random.random() < 0.15
     if kind == "stop part of the way":
@@ -105,7 +108,7 @@ def draw_fault(random: Random, drawn: MigrationSet, crash: bool) -> Fault:
         return Fault(kind, call, None, None, delay=random.uniform(0, 0.06), restored=restored)
     at = random.choice(waiting)
     blocker = random.choice(at.blockers)
-    if kind in ("terminate the backend", "kill the backend", "stop the server at once") and random.random() < 0.35:
+    if kind in ("terminate the backend", *CRASHES) and random.random() < 0.35:
         return Fault(kind, call, at, blocker, ledger=random.choice(LEDGER), restored=restored)
     heir = kind in ("kill the client", "terminate the backend", "cancel") and random.random() < 0.25
     return Fault(kind, call, at, blocker, heir=heir, restored=restored and not heir)

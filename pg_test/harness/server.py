@@ -139,13 +139,18 @@ class Server:
 
     @classmethod
     def create_standby(cls, primary: Server, name: str) -> Server:
-        """Makes a hot standby of a running server and starts it."""
+        """Makes a hot standby of a running server and starts it.
+
+        A slot keeps WAL for it: each database that is made or dropped is a checkpoint of the primary, and the WAL before
+        it is gone when the standby is late.
+        """
         standby = cls(primary.major, name)
         standby._make_folder()
         standby._write_facts(password=primary.password)
         standby._run(
             "pg_basebackup",
             *("--pgdata", standby.data, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync"),
+            *("--create-slot", "--slot", "standby"),
             *("--host", primary.socket_folder, "--port", primary.port, "--username", SUPERUSER),
         )
         standby.configure({"hot_standby": "on", "hot_standby_feedback": "off", "max_standby_streaming_delay": "1s"})
