@@ -102,10 +102,11 @@ def private_server(major: int, request: pytest.FixtureRequest) -> Iterator[Calla
     """Makes running servers with the extension's template database; `new_database(on=server)` works on them."""
     made: list[Server] = []
 
-    def create(settings: dict[str, object] | None = None) -> Server:
-        one = _make_server(major, settings or {})
+    def create(settings: dict[str, object] | None = None, of_major: int = major, template: bool = True) -> Server:
+        one = _make_server(of_major, settings or {})
         made.append(one)
-        _make_template(one)
+        if template:
+            _make_template(one)
         return one
 
     yield create

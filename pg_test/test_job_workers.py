@@ -582,6 +582,45 @@ def test_the_launcher_leaves_the_jobs_of_a_copy_alone(private_server, new_databa
     copy.close()
 
 
+def test_a_database_that_is_locked_holds_the_launcher_up_for_a_while_only(private_server, new_database):
+    """RENAME, and CREATE DATABASE ... TEMPLATE, let nobody in until they have ended."""
+    server = private_server(settings=LAUNCHER | {"autovacuum": "off"})
+    locked, db = new_database(on=server), new_database(on=server)
+    pid = start_slow_pass(db, deployer(db))
+    locked.close()
+    admin = Database(server, "postgres")
+    rename = admin.connect(autocommit=False)
+    rename.execute(f"ALTER DATABASE {locked.name} RENAME TO renamed")
+    visitor = "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_belay%' AND pid IN (SELECT pid FROM pg_locks WHERE NOT granted)"
+    admin.wait_for(visitor, what="a visitor waits to get into the database that is locked")
+    interrupt(db, pid)
+    # Nobody but the launcher looks after it.
+    wait_for_end(db, "count")
+    assert counts(db) == [(1, 1000)]
+    rename.rollback()
+    admin.close()
+
+
+def test_the_launcher_naps_however_often_it_is_woken(private_server, new_database):
+    server = private_server(settings=LAUNCHER | {"belay.naptime": "1h", "autovacuum": "off"})
+    db = new_database(on=server)
+    db.close()
+    admin = Database(server, "postgres")
+    # It naps, since the first round is over; that may have been before there was such a database.
+    launcher = admin.wait_for("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_belay launcher' AND wait_event_type = 'Extension'")
+    visits = f"SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{db.name}'"
+    before = admin.one(visits)
+    for times in range(1, 21):
+        admin.execute("SELECT pg_log_backend_memory_contexts(%s)", [launcher])
+        poll_until(lambda: server.log_text().count(f"logging memory contexts of PID {launcher}") == times, what="it has woken")
+    assert admin.one(visits) == before
+    # The next round comes at once when it is told to nap for less.
+    admin.execute("ALTER SYSTEM SET belay.naptime = '1s'")
+    admin.execute("SELECT pg_reload_conf()")
+    admin.wait_for(visits.replace("SELECT", "SELECT %s <"), [before], what="a visitor comes")
+    admin.close()
+
+
 @pytest.mark.skipif(not THERE, reason="pg_cron is here for PostgreSQL 15 only")
 def test_pg_cron_does_what_the_launcher_does(cron: Cron, new_database):  # noqa: F811
     """Its job runs when the server is restarted, which interrupts the workers."""

@@ -206,6 +206,23 @@ class Server:
         """Makes a standby a primary, and waits until it is one."""
         self._run("pg_ctl", "promote", "--pgdata", self.data, "--wait", "--timeout", BOUND_SECONDS, "--silent")
 
+    def take_over(self, old: Server) -> str:
+        """pg_upgrade: takes the databases of a server of this or an older major. Both are stopped, and this one is fresh.
+
+        Returns what both servers logged meanwhile.
+        """
+        if old.major < 18 <= self.major:  # whose initdb turns checksums on
+            self._run("pg_checksums", "--disable", "--pgdata", self.data)
+        self._run(
+            "pg_upgrade",
+            *("--old-bindir", old.program("pg_ctl").parent, "--new-bindir", self.program("pg_ctl").parent),
+            *("--old-datadir", old.data, "--new-datadir", self.data, "--username", SUPERUSER),
+            *("--old-port", free_port(), "--new-port", free_port(), "--socketdir", self.socket_folder),
+            "--retain",
+            folder=self.folder,
+        )
+        return "".join(log.read_text() for log in self.data.glob("pg_upgrade_output.d/*/log/pg_upgrade_server.log"))
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -332,8 +349,8 @@ class Server:
             check=True, cwd="/", timeout=BOUND_SECONDS,
         )
 
-    def _run(self, program: str, *arguments: object) -> str:
-        """Runs a program as the server's user and returns what it printed."""
+    def _run(self, program: str, *arguments: object, folder: str | Path = "/") -> str:
+        """Runs a program as the server's user, in a folder, and returns what it printed."""
         environment = client_environment()
         # The PyPI servers' modules (libpqwalreceiver) have to find the libpq beside them, not the machine's.
         environment["LD_LIBRARY_PATH"] = str(installation(self.major) / "lib")
@@ -342,7 +359,7 @@ class Server:
                 done = subprocess.run(
                     as_server_user([self.program(program), *arguments]),
                     stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                    cwd="/", env=environment, timeout=2 * BOUND_SECONDS, check=False,
+                    cwd=folder, env=environment, timeout=2 * BOUND_SECONDS, check=False,
                 )
             finally:
                 output.seek(0)
