@@ -1,4 +1,4 @@
-"""The primary dies in the middle of a run, its standby is promoted, and the next run goes on there."""
+"""The primary dies in the middle of a run or a job, its standby is promoted, and the next run goes on there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pytest
 
 from conftest import Standby
 from harness.database import Database
+from harness.jobs import deployer, wait_for_end
 from harness.random_fault import CALLS, Outcome
 from harness.server import Server
 from harness.session import expect_error
 from survival import assert_goes_on, assert_sound, prepare, run_undisturbed
 from test_boundaries import BUILD, COLUMN, IN_TRANSACTIONS, STATEMENT_BY_STATEMENT, WITH_A_BUILD, Moment, gate
+from test_job_workers import counts, start_slow_pass, tick
 
 UP, PER_RUN = CALLS["per migration"], CALLS["per run"]
 #: Each in a database of its own, so that one promotion serves all.
@@ -78,5 +80,22 @@ def test_a_run_that_died_with_the_primary_goes_on_where_its_standby_is_promoted(
             assert copy.rows("SELECT outcome FROM belay.run ORDER BY id") == [("lost",), ("succeeded",)]
             if moment.ledger:
                 assert copy.rows(built) == before != []
+    finally:
+        standby.close()
+
+
+def test_a_job_that_died_with_the_primary_goes_on_where_its_standby_is_promoted(new_database, pair):
+    primary, server = pair
+    db = new_database(on=primary)
+    start_slow_pass(db, deployer(db))
+    standby = Standby(primary, server)
+    copy = standby.database(db)
+    primary.crash()
+    try:
+        assert tick(copy) == 0
+        server.promote()
+        assert tick(copy) == 1
+        wait_for_end(copy, "count")
+        assert counts(copy) == [(1, 1000)]
     finally:
         standby.close()
