@@ -591,7 +591,8 @@ def test_a_database_that_is_locked_holds_the_launcher_up_for_a_while_only(privat
     admin = Database(server, "postgres")
     rename = admin.connect(autocommit=False)
     rename.execute(f"ALTER DATABASE {locked.name} RENAME TO renamed")
-    visitor = "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_belay%' AND pid IN (SELECT pid FROM pg_locks WHERE NOT granted)"
+    # pg_stat_activity shows a worker that waits so from PostgreSQL 18 on.
+    visitor = "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'object' AND classid = 'pg_database'::regclass"
     admin.wait_for(visitor, what="a visitor waits to get into the database that is locked")
     interrupt(db, pid)
     # Nobody but the launcher looks after it.
@@ -610,9 +611,13 @@ def test_the_launcher_naps_however_often_it_is_woken(private_server, new_databas
     launcher = admin.wait_for("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_belay launcher' AND wait_event_type = 'Extension'")
     visits = f"SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{db.name}'"
     before = admin.one(visits)
-    for times in range(1, 21):
+
+    def has_woken() -> bool:
+        """Wakes it once more, and says whether it has woken often enough. What is asked while it answers is not answered."""
         admin.execute("SELECT pg_log_backend_memory_contexts(%s)", [launcher])
-        poll_until(lambda: server.log_text().count(f"logging memory contexts of PID {launcher}") == times, what="it has woken")
+        return server.log_text().count(f"logging memory contexts of PID {launcher}") >= 20
+
+    poll_until(has_woken, what="it has woken 20 times")
     assert admin.one(visits) == before
     # The next round comes at once when it is told to nap for less.
     admin.execute("ALTER SYSTEM SET belay.naptime = '1s'")
